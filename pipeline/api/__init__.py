@@ -1,0 +1,1 @@
+"""trainqc: raw training logs in, typed Parquet tables and an honest report out."""

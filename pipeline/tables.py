@@ -1,0 +1,374 @@
+"""Every table: its columns with type, unit and meaning, and the version of its contract.
+
+A table is declared as text, one column a line (`name  type  unit  meaning`), because this text is the contract:
+it is what the Parquet field metadata carry and what the documentation prints. `·` stands for "no unit".
+Columns may be added; a column that stands here keeps its name, type, unit and meaning.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+TYPES: dict[str, pl.DataType] = {
+    "str": pl.String(),
+    "bool": pl.Boolean(),
+    "i32": pl.Int32(),
+    "i64": pl.Int64(),
+    "f64": pl.Float64(),
+    "time": pl.Datetime("us"),
+    "utc": pl.Datetime("us", "UTC"),
+    "list[str]": pl.List(pl.String()),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `unit` is empty where a number has none; every column may hold nulls unless its meaning says so."""
+
+    name: str
+    dtype: pl.DataType
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, the version of its contract, and its columns in order."""
+
+    name: str
+    version: int
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def empty(self) -> pl.DataFrame:
+        return pl.DataFrame(schema=self.schema)
+
+
+def declare(name: str, version: int, text: str) -> Table:
+    """Read a declaration (see the module's docstring). Raises ValueError for a line that is not `name type unit meaning`."""
+    columns: list[Column] = []
+    for line in text.strip().splitlines():
+        parts = line.split(None, 3)
+        if len(parts) != 4 or parts[1] not in TYPES:
+            raise ValueError(f"table {name}: not a column declaration: {line!r}")
+        column, dtype, unit, meaning = parts
+        columns.append(Column(column, TYPES[dtype], "" if unit == "·" else unit, meaning))
+    return Table(name, version, tuple(columns))
+
+
+def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The same rows with exactly the table's columns, in order and in type; columns that are absent become null.
+
+    Raises ValueError when `frame` has a column that the table does not know: a misspelt name must not vanish.
+    Casts are strict: a value that does not fit its column is a defect of the caller, not bad input.
+    """
+    unknown = [name for name in frame.columns if name not in table.schema]
+    if unknown:
+        raise ValueError(f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.schema)}")
+    present = frame.schema
+    return frame.select(
+        pl.lit(None, dtype).alias(name)
+        if name not in present
+        else pl.col(name)
+        if present[name] == dtype
+        else pl.col(name).cast(dtype)
+        for name, dtype in table.schema.items()
+    )
+
+
+# ── written by ingest: what the logs say, no judgement over several formats or logs ──────────────────────────────────
+
+LOGS = declare(
+    "logs",
+    1,
+    """
+    log_id          str        ·      hash of the log's absolute address (root and relative path)
+    root            str        ·      folder or file that was given on the command line, absolute
+    path            str        ·      path relative to root; the file's name where the root is a file
+    bytes           i64        B      size on disk when it was read
+    modified_at     utc        ·      the file's modification time
+    owner           str        ·      the file's owner, as a name or a number
+    fingerprint     str        ·      hash of size and both ends: tells a moved file from a new one
+    encoding        str        ·      encoding that the text was read with
+    compression     str        ·      gzip, bz2, xz or zstd; null for plain text
+    lines           i64        lines  physical lines (\\n) of the text
+    formats         list[str]  ·      formats that were recognised, sorted
+    records         i64        rows   rows in `progress`
+    status          str        ·      parsed, unrecognized, empty, unreadable, partial or left_out
+    message         str        ·      why the status is not `parsed`, or what was odd; for left_out how many files of which kind
+    lines_parsed    i64        lines  lines that gave at least one row
+    lines_known     i64        lines  lines recognised as no record (configuration dump, banner, blank)
+    lines_unknown   i64        lines  lines that no parser knew
+    """,
+)
+
+PROGRESS = declare(
+    "progress",
+    1,
+    """
+    log_id           str   ·      the log
+    line             i64   ·      physical line, 1-based
+    redraw           i32   ·      0-based among the non-empty redraws of the line
+    piece            i32   ·      0 for the record that begins the redraw, 1 … for records glued behind it
+    format           str   ·      parser that read the row
+    bar              str   ·      a bar's description, or the cursor row of an unnamed nested bar
+    rank             i32   ·      data-parallel rank that printed the row, where it says so
+    phase            str   ·      train, val, test or predict; null where the record does not say
+    logged_at        time  ·      the log's own clock, completed to a full date
+    epoch            i32   ·      1-based epoch
+    epochs_planned   i32   ·      epochs that the log plans
+    iter             i64   iter   iterations done within the epoch, or a bar's n
+    iters_per_epoch  i64   iter   printed total of `iter`
+    global_iter      i64   iter   iterations done since the start of training
+    iters_planned    i64   iter   printed total of `global_iter`
+    update           i64   ·      optimizer updates done
+    updates_planned  i64   ·      printed total of `update`
+    samples_seen     i64   ·      samples drawn since the start of training, as printed
+    s_per_iter       f64   s      seconds per iteration as printed
+    data_s_per_iter  f64   s      part of it spent waiting for data, as printed
+    elapsed_s        f64   s      elapsed time as printed
+    eta_s            f64   s      remaining time as printed
+    memory_mib       f64   MiB    accelerator memory as printed
+    lr               f64   ·      learning rate as printed
+    """,
+)
+
+METRICS = declare(
+    "metrics",
+    1,
+    """
+    log_id        str  ·      the log
+    line          i64  ·      physical line, 1-based
+    redraw        i32  ·      as in `progress`
+    piece         i32  ·      as in `progress`
+    format        str  ·      parser that read the row
+    phase         str  ·      train, val, test or predict; null where the record does not say
+    epoch         i32  ·      1-based epoch
+    iter          i64  iter   iterations done within the epoch
+    global_iter   i64  iter   iterations done since the start of training
+    name          str  ·      canonical name: a leading val_, eval_, test_ has become the phase
+    printed_name  str  ·      the name as it stands in the log
+    value         f64  ·      the value; NaN and inf are kept
+    """,
+)
+
+FACTS = declare(
+    "facts",
+    1,
+    """
+    log_id  str  ·  the log
+    name    str  ·  canonical name (batch_size, world_size, …) or the path of enclosing names in a configuration
+    value   str  ·  the value as printed
+    number  f64  ·  the value as a number, where it is one
+    source  str  ·  log, config or user
+    line    i64  ·  physical line; null for what the user gave
+    """,
+)
+
+CLOCKS = declare(
+    "clocks",
+    1,
+    """
+    log_id     str   ·  the log
+    line       i64   ·  physical line of the stamp
+    logged_at  time  ·  first and last stamp of the log and of every stretch without records
+    """,
+)
+
+EVENTS = declare(
+    "events",
+    1,
+    """
+    log_id       str   ·     the log
+    line         i64   ·     physical line
+    rank         i32   ·     rank that printed it, where it says so
+    logged_at    time  ·     the log's own clock
+    kind         str   ·     start, resume, checkpoint, best, early_stop, out_of_memory, killed, cancelled, traceback …
+    epoch        i32   ·     epochs done at that moment, where the line says so
+    global_iter  i64   iter  iterations done at that moment, where the line says so
+    message      str   ·     what the log says, 300 characters at most
+    """,
+)
+
+GPU = declare(
+    "gpu",
+    1,
+    """
+    log_id            str   ·    the log
+    line              i64   ·    physical line
+    sampled_at        time  ·    the sample's own clock
+    host              str   ·    host name
+    gpu               i32   ·    index of the GPU
+    gpu_name          str   ·    model
+    utilization_pct   f64   %    share of the sample period in which a kernel ran
+    memory_used_mib   f64   MiB  memory in use
+    memory_total_mib  f64   MiB  memory of the card
+    power_w           f64   W    power draw
+    power_limit_w     f64   W    power limit
+    temperature_c     f64   °C   temperature
+    """,
+)
+
+ISSUES = declare(
+    "issues",
+    1,
+    """
+    log_id  str  ·     the log
+    line    i64  ·     physical line of the first case
+    redraw  i32  ·     redraw of the first case
+    code    str  ·     bad_value, drift, long_line, bad_bytes, truncated …
+    column  str  ·     column (bad_value) or shape (drift) that it concerns
+    raw     str  ·     the text, 120 characters at most
+    count   i64  rows  how many like this the log has, this one included
+    """,
+)
+
+SOURCES = declare(
+    "sources",
+    1,
+    """
+    log_id  str  ·  the log
+    line    i64  ·  physical line
+    redraw  i32  ·  redraw of the line
+    text    str  ·  the text of a line that a fact, event, finding or headline cites, 300 characters at most
+    """,
+)
+
+# ── written by analyze, from the tables above alone ──────────────────────────────────────────────────────────────────
+
+ATTEMPTS = declare(
+    "attempts",
+    1,
+    """
+    log_id            str   ·     the log
+    attempt           i32   ·     1-based process lifetime within the log
+    run_id            str   ·     the run that it belongs to
+    format            str   ·     format that speaks for the attempt
+    rank              i32   ·     rank that printed it, where it says so
+    first_line        i64   ·     first line of the attempt
+    last_line         i64   ·     last line with a record, event or stamp
+    started_at        time  ·     first stamp, records or not
+    ended_at          time  ·     last stamp
+    iters             i64   iter  training iterations that the attempt did
+    superseded_iters  i64   iter  of these, done again by a later attempt after a resume
+    """,
+)
+
+EPOCHS = declare(
+    "epochs",
+    1,
+    """
+    run_id            str  ·          the run
+    attempt           i32  ·          attempt, 1-based within the run
+    cycle             i32  ·          turn of an outer loop that restarts the epoch counter
+    epoch             i32  ·          1-based epoch
+    first_iter        i64  iter       first global iteration of the epoch
+    last_iter         i64  iter       last global iteration of the epoch
+    iters             i64  iter       iterations of the epoch
+    iters_from        str  ·          source of iters
+    updates           f64  ·          optimizer updates of the epoch (a window may straddle its end)
+    train_s           f64  s          training time
+    val_s             f64  s          validation time
+    s_per_iter        f64  s          median seconds per training iteration
+    samples_per_hour  f64  samples/h  samples drawn per hour of training
+    lr_first          f64  ·          first learning rate printed
+    lr_last           f64  ·          last learning rate printed
+    """,
+)
+
+FINDINGS = declare(
+    "findings",
+    1,
+    """
+    run_id    str  ·  the run
+    code      str  ·  kind of finding
+    severity  str  ·  info, warning or error
+    message   str  ·  one sentence with the numbers
+    advice    str  ·  what to do
+    log_id    str  ·  the log that shows it
+    line      i64  ·  the line that shows it
+    """,
+)
+
+RUNS = declare(
+    "runs",
+    1,
+    """
+    run_id                   str        ·          hash of the run's first log_id and first line
+    name                     str        ·          short name, unique in the output folder
+    experiment               str        ·          runs that belong together for a person
+    owner                    str        ·          owner of the first log
+    job_id                   str        ·          job of the scheduler
+    array_task               str        ·          array task of the scheduler
+    hosts                    list[str]  ·          hosts that the logs name
+    log_paths                list[str]  ·          logs of the run, each as in logs.path
+    format                   str        ·          format that speaks for the run
+    attempts                 i32        ·          process lifetimes
+    state                    str        ·          finished, running, stalled, interrupted, failed or unknown
+    state_reason             str        ·          why that state
+    ended_by                 str        ·          epochs, max_steps, early_stop, time_limit …
+    started_at               time       ·          first stamp in the logs, records or not
+    ended_at                 time       ·          last stamp in the logs
+    epochs_done              f64        ·          epochs done
+    epochs_planned           i32        ·          epochs planned
+    cycles                   i32        ·          turns of an outer loop
+    iters_per_epoch          i64        iter       iterations per epoch
+    iters_per_epoch_from     str        ·          source of iters_per_epoch
+    iters_done               i64        iter       iterations done
+    iters_planned            i64        iter       iterations planned
+    iters_planned_from       str        ·          source of iters_planned
+    num_samples              i64        ·          samples of the training set as the loader sees it
+    num_samples_from         str        ·          source of num_samples
+    val_samples              i64        ·          samples of the validation set
+    val_iters                i64        iter       iterations of one validation
+    batch_size               i64        ·          samples per rank per iteration
+    batch_size_from          str        ·          source of batch_size
+    world_size               i32        ·          data-parallel ranks
+    world_size_from          str        ·          source of world_size
+    gpus_visible             i32        ·          GPUs that the process could see
+    gpu_name                 str        ·          their model
+    grad_accum               i32        ·          iterations per update
+    grad_accum_from          str        ·          source of grad_accum
+    global_batch             i64        ·          samples per update
+    updates_per_epoch        f64        ·          updates per epoch
+    updates_done             i64        ·          updates done
+    updates_done_from        str        ·          source of updates_done
+    updates_planned          i64        ·          updates planned
+    s_per_iter               f64        s          median true seconds per training iteration
+    s_per_iter_from          str        ·          source of s_per_iter
+    s_per_iter_mean          f64        s          mean
+    s_per_iter_p95           f64        s          95th percentile
+    s_per_iter_lo            f64        s          lower end of the interval of the median
+    s_per_iter_hi            f64        s          upper end of the interval of the median
+    s_per_iter_n             i64        ·          values behind it
+    data_wait_fraction       f64        ·          share of an iteration spent waiting for data
+    wall_s                   f64        s          first to last sign of life, summed over attempts
+    wall_s_from              str        ·          source of wall_s
+    train_s                  f64        s          time in training iterations
+    samples_done             i64        ·          training samples drawn, padding left out
+    samples_per_hour         f64        samples/h  samples_done per wall-clock hour
+    samples_per_hour_from    str        ·          source of samples_per_hour
+    train_samples_per_hour   f64        samples/h  batch_size × world_size × 3600 / s_per_iter
+    memory_peak_mib          f64        MiB        highest memory printed
+    gpu_hours                f64        GPU·h      world_size × wall hours
+    gpu_hours_held           f64        GPU·h      GPUs visible or allocated × wall hours
+    gpu_util_mean_pct        f64        %          mean utilisation from telemetry
+    power_mean_w             f64        W          mean power from telemetry
+    eta_s                    f64        s          time to go, of a running run
+    finish_at                time       ·          expected end of a running run
+    final_loss               f64        ·          the last train loss printed
+    best_metric              str        ·          metric by which the run calls a state its best
+    best_value               f64        ·          its value
+    best_epoch               i32        ·          its epoch
+    best_direction           str        ·          min or max; null when not known
+    caveats                  list[str]  ·          what limits the numbers, and what the logs do not say
+    """,
+)
+
+PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
+DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS)
+TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED)}
