@@ -255,6 +255,36 @@ ATTEMPTS = declare(
     ended_at          time  ·     last stamp
     iters             i64   iter  training iterations that the attempt did
     superseded_iters  i64   iter  of these, done again by a later attempt after a resume
+    train_records     i64   rows  training records of the format that speaks
+    start_iter        i64   iter  global iterations done when the attempt began: 0, or where it resumed
+    first_iter        i64   iter  global iteration of the first training record
+    last_iter         i64   iter  last global iteration that a record, a checkpoint or a validation proves
+    last_record_iter  i64   iter  global iteration of the last training record
+    last_record_line  i64   ·     line of the last training record
+    checkpoint_iter   i64   iter  global iteration of the last checkpoint
+    resume_iter       i64   iter  global iteration that a resume line names
+    iters_per_epoch   i64   iter  iterations per epoch as printed
+    iters_planned     i64   iter  iterations planned as printed
+    epochs_planned    i32   ·     epochs planned as printed in the records
+    last_epoch        i32   ·     epoch of the last training record
+    line_iters        i64   iter  iterations between two training records, median
+    line_s            f64   s     seconds between two training records, median
+    val_iters         i64   iter  iterations of one validation as printed
+    s_per_iter        f64   s     median seconds per training iteration
+    s_per_iter_from   str   ·     timestamps, or log where the printed time is taken
+    s_per_iter_mean   f64   s     mean
+    s_per_iter_p95    f64   s     95th percentile
+    s_per_iter_lo     f64   s     lower end of the interval of the median
+    s_per_iter_hi     f64   s     upper end of the interval of the median
+    s_per_iter_n      i64   ·     values behind it
+    data_s            f64   s     sum of the printed waits for data
+    data_of_s         f64   s     sum of the printed iteration times beside them
+    elapsed_s         f64   s     time that the attempt's bars print as elapsed
+    eta_s             f64   s     remaining time as last printed
+    memory_peak_mib   f64   MiB   highest memory printed
+    final_loss        f64   ·     last train loss of the log, where it falls into this attempt
+    nan_losses        i64   rows  train losses of the log that are not a number, where the first falls into this attempt
+    nan_loss_line     i64   ·     line of the first of them
     """,
 )
 

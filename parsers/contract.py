@@ -1,0 +1,380 @@
+"""How a log format is described: four shapes of text and one pure function.
+
+A format is a module in this folder, or behind the entry point `trainqc.parsers` of another distribution, with
+
+    PARSER = Parser("name", shapes=(Record(...), Region(...), ...), to_tables=to_tables)
+
+The shapes say which lines the format knows and which columns stand in them; the engine (`trainqc.pipeline.match`)
+finds them in frames of many logs at once. `to_tables(matched)` puts the typed columns under the names of TABLES.md. It
+sees columns, never lines; it does not raise for anything that a log holds.
+
+Patterns must be understood by Rust's regex engine (linear time: no look-around, no back-references) and by Python's
+`regex` in the same way. A pattern may be slow and general: the engine learns from the first line of each *layout* (the
+words between the fields, the order of names) a pattern that cannot backtrack, and reads all lines of that layout with it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+KEY = {
+    "log": pl.UInt32(),  # the log's number within the batch
+    "line": pl.Int64(),  # physical line, 1-based
+    "redraw": pl.Int32(),  # among the non-empty redraws of the line
+    "piece": pl.Int32(),  # 0, or 1 … for text that stood glued behind a record
+    "seq": pl.Int64(),  # ordinal of the redraw in the batch: records of one log are joined on it
+}
+"""Columns that every frame of matched rows begins with. A row that `to_tables` returns keeps them."""
+
+
+# ── fields: how the text of a group becomes a value, and what class of text a learned layout accepts for it ─────────
+
+
+@dataclass(frozen=True)
+class Field:
+    """`read` turns texts into values; null for what is no such value. `layout` is the class that learned layouts use for
+    the group; None: the text itself with its digits generalised (for words that recur, such as a bar's description)."""
+
+    dtype: pl.DataType
+    read: Callable[[pl.Series], pl.Series]
+    layout: str | None
+    unknown: str = ""  # a text that says "not known": null, and no bad value
+
+
+def _integer(text: pl.Series) -> pl.Series:
+    return text.cast(pl.Int64, strict=False)
+
+
+def _number(text: pl.Series) -> pl.Series:
+    return text.cast(pl.Float64, strict=False)
+
+
+SI = "kKMGTPEZY"
+
+
+def _si_number(text: pl.Series) -> pl.Series:
+    """Numbers that may end in an SI letter, `2.86M` → 2.86e6 (tqdm with unit_scale=True, any version)."""
+    plain = text.cast(pl.Float64, strict=False)
+    if plain.null_count() == text.null_count():
+        return plain
+    powers = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6, "Z": 7, "Y": 8}
+    parts = text.str.extract_groups(r"^([0-9.]+)([kKMGTPEZY]?)$").struct.unnest()
+    power = parts["2"].replace_strict(powers, default=None, return_dtype=pl.Float64)
+    return plain.zip_with(plain.is_not_null(), parts["1"].cast(pl.Float64, strict=False) * 1000.0**power)
+
+
+def _duration(text: pl.Series) -> pl.Series:
+    """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative."""
+    if text.str.contains_any(["day", "-"]).any():
+        parts = text.str.extract_groups(r"^(-)?(?:([0-9]+) days?, )?([0-9:]+)$").struct.unnest()
+        seconds = _clock(parts["3"]) + parts["2"].cast(pl.Float64, strict=False).fill_null(0) * 86400
+        return seconds.zip_with(parts["1"].is_null(), -seconds)
+    return _clock(text)
+
+
+def _clock(text: pl.Series) -> pl.Series:
+    """`[H:]MM:SS` by position, which is ten times as fast as by pattern."""
+    seconds = text.str.tail(2).cast(pl.UInt32, strict=False)
+    minutes = text.str.slice(-5, 2).str.strip_suffix(":").cast(pl.UInt32, strict=False)
+    hours = text.str.head(-6).str.strip_suffix(":")
+    hours = hours.cast(pl.UInt32, strict=False).fill_null(0) if (hours.str.len_bytes() > 0).any() else 0
+    return (hours * 3600 + minutes * 60 + seconds).cast(pl.Float64)
+
+
+PARTIAL_YEAR = 1904
+"""The year of a stamp that was printed without one (a leap year, so that 29 February is a date): `clock` completes it."""
+
+
+def _stamp(text: pl.Series) -> pl.Series:
+    """Local time stamps of the producers (FORMATS.md §0.2); without a year they are given PARTIAL_YEAR."""
+    short = text.str.len_bytes() == 14
+    if short.all():
+        return (f"{PARTIAL_YEAR}/" + text).str.to_datetime("%Y/%m/%d %H:%M:%S", strict=False, time_unit="us")
+    head = text.str.replace_many(["-", "T", ","], ["/", " ", "."])
+    full = head.zip_with(~short.fill_null(False), f"{PARTIAL_YEAR}/" + head)
+    whole = full.str.slice(0, 19).str.to_datetime("%Y/%m/%d %H:%M:%S", strict=False, time_unit="us")
+    fraction = full.str.extract(r"^.{19}\.([0-9]{3,6})").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
+    return (whole.cast(pl.Int64) + fraction).cast(pl.Datetime("us"))
+
+
+TEXT = Field(pl.String(), lambda text: text, None)
+WORD = Field(pl.String(), lambda text: text, "[!-~]+")
+INT = Field(pl.Int64(), _integer, "[0-9]+")
+FLOAT = Field(pl.Float64(), _number, "[0-9A-Za-z.+-]+")
+SI_NUMBER = Field(pl.Float64(), _si_number, "[0-9.e+kKMGTPEZY-]+")
+DURATION = Field(pl.Float64(), _duration, None)
+STAMP = Field(pl.Datetime("us"), _stamp, None)
+
+
+def skipped(layout: str) -> Field:
+    """Text that carries nothing, such as a bar's cells: its class for learned layouts, and no column."""
+    return Field(pl.Null(), lambda text: pl.Series(text.name, [None] * 0), layout)
+
+
+# ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How the group `pairs` of a record splits into names and values, so that any metric arrives without being named.
+
+    `pattern` has the groups `name` and `value`; what stands between two pairs is not read. `known` names the fields
+    that become columns of the record; all others are metrics where they are numbers and facts where they are not.
+    """
+
+    pattern: str
+    known: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A line that says something.
+
+    hints: literals of which a candidate has at least one (found for all formats in one pass).
+    pattern: claims a candidate; its named groups are `fields`, the group `pairs` is split by `pairs`, the group `tail`
+        is text glued behind the record: it goes round again as a new piece (three rounds at most).
+    almost: a looser pattern; a candidate that fits it but not `pattern` is *drift* and is reported.
+    carry: a column: the last row that has a value in it is remembered over the borders of chunks (`Matched.latest`).
+    known: the line is recognised, but is no record by itself (a banner): it does not count as parsed.
+    fallback: asked only for lines that no other shape of any format claims.
+    examples: real lines; each is matched whole by this record and by no other.
+    """
+
+    name: str
+    hints: tuple[str, ...]
+    pattern: str
+    examples: tuple[str, ...]
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    pairs: Pairs | None = None
+    almost: str | None = None
+    carry: str | None = None
+    known: bool = False
+    fallback: bool = False
+
+    @cached_property
+    def columns(self) -> dict[str, pl.DataType]:
+        """The columns of the record's rows, KEY first."""
+        known = self.pairs.known if self.pairs else {}
+        typed = {**self.fields, **known}
+        return {**KEY, **{name: f.dtype for name, f in typed.items() if f.dtype != pl.Null()}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows whose columns come from the last header line of the log (CSV, `nvidia-smi dmon`).
+
+    header: pattern of a header line. separator: a literal, or " " for runs of blanks. columns: header cell → (name,
+    field), cells compared after stripping; a header cell that is not named becomes a text column under its own name in
+    `Matched.cells`. row: pattern that a row must fit beside having as many cells as its header.
+    """
+
+    name: str
+    hints: tuple[str, ...]
+    header: str
+    separator: str
+    columns: Mapping[str, tuple[str, Field]]
+    row: str
+    examples: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A stretch of lines with one meaning (configuration dump, environment block, traceback).
+
+    It begins with a line that fits `start` (a banner that a `known` record claims may begin one) and ends before a line
+    that fits `stop`, before any claimed line, and before the start of another region. Its lines are `lines_known`; `Matched.region` gives them to `to_tables`.
+    examples: stretches, each a tuple of lines of which the last no longer belongs to it.
+    """
+
+    name: str
+    hints: tuple[str, ...]
+    start: str
+    stop: str | None
+    examples: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole file that is one JSON value. `load` is called once a file with its text and gives rows with the columns of
+    `schema` (the engine adds KEY, with line 1), or None where the file is not of this kind."""
+
+    name: str
+    hints: tuple[str, ...]
+    load: Callable[[str], pl.DataFrame | None]
+    schema: Mapping[str, pl.DataType]
+    examples: tuple[str, ...]
+
+
+Shape = Record | Table | Region | Document
+
+
+@dataclass(frozen=True)
+class Values:
+    """Free pairs of a record that are numbers. `rows` are positions in `Matched.rows`; a layout's pairs share one name
+    and stand in consecutive rows (`rows` is the first of them), pairs of odd lines come with a name and a row each."""
+
+    name: str | pl.Series
+    value: pl.Series
+    rows: int | pl.Series
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the engine found for one parser in one batch of logs; shapes that found nothing give empty frames."""
+
+    record_rows: Mapping[str, pl.DataFrame]
+    record_values: Mapping[str, Sequence[Values]]
+    record_words: Mapping[str, pl.DataFrame]
+    carried: Mapping[str, pl.DataFrame]
+    regions: Mapping[str, pl.DataFrame]
+
+    def rows(self, record: str) -> pl.DataFrame:
+        """KEY, `row` (depth of a nested bar's cursor), and the typed columns of a Record, Table or Document."""
+        return self.record_rows[record]
+
+    def latest(self, record: str, rows: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
+        """`rows` with columns of the last `record` row before each in the same log that has them: {column: new name}.
+        Over the borders of chunks only the record's `carry` column is remembered."""
+        before = pl.concat([self.carried[record], self.record_rows[record]], how="diagonal_relaxed")
+        before = before.drop_nulls(list(columns))
+        before = before.select("log", "seq", **{new: pl.col(old) for old, new in columns.items()}).sort("seq")
+        return rows.sort("seq").join_asof(before, on="seq", by="log", strategy="backward", check_sortedness=False)
+
+    def region(self, name: str) -> pl.DataFrame:
+        """KEY, `region` (one number a stretch) and `text` of the region's lines, in order."""
+        return self.regions[name]
+
+    def metrics(self, record: str, rows: pl.DataFrame, rename: Mapping[str, str] | None = None) -> pl.DataFrame:
+        """The record's free pairs as rows of `metrics`.
+
+        rows: the record's rows, in the order of `Matched.rows`, with phase, epoch, iter and global_iter as `progress`
+        has them. A leading `val_`, `eval_` or `test_` of a name becomes the phase; `rename` maps other printed names.
+        """
+        context = rows.select(*METRIC_CONTEXT)
+        parts = [_metric_rows(context, values, rename or {}) for values in self.record_values[record]]
+        if not parts:
+            empty = {"name": pl.String(), "printed_name": pl.String(), "value": pl.Float64()}
+            return context.clear().with_columns(pl.lit(None, dtype).alias(name) for name, dtype in empty.items())
+        return pl.concat(parts, rechunk=False)
+
+    def word_facts(self, record: str) -> pl.DataFrame:
+        """The record's pairs whose values are no numbers, as rows of `facts`: each value once a log."""
+        return self.record_words[record].select(
+            "log", "line", "name", "value", number=pl.lit(None, pl.Float64), source=pl.lit("log")
+        )
+
+
+def _metric_rows(context: pl.DataFrame, values: Values, rename: Mapping[str, str]) -> pl.DataFrame:
+    if isinstance(values.rows, int):
+        at = context.slice(values.rows, len(values.value))
+    else:
+        at = context[values.rows]
+    if isinstance(values.name, str):
+        phase, name = canonical(values.name, rename)
+        at = at.with_columns(name=pl.lit(name), printed_name=pl.lit(values.name), value=values.value)
+        at = at if phase is None else at.with_columns(phase=pl.lit(phase))
+    else:
+        printed = pl.col("printed_name")
+        prefix = printed.str.extract("^(" + "|".join(PHASE_PREFIXES) + ").")
+        at = at.with_columns(printed_name=values.name, value=values.value).with_columns(
+            phase=prefix.replace_strict(PHASE_PREFIXES, default=pl.col("phase"), return_dtype=pl.String),
+            name=printed.replace_strict(
+                dict(rename),
+                default=printed.str.replace("^(?:" + "|".join(PHASE_PREFIXES) + ")(.)", "${1}"),
+                return_dtype=pl.String,
+            ),
+        )
+        at = at.select(*METRIC_CONTEXT, "name", "printed_name", "value")
+    return at.filter(pl.col("value").is_not_null()) if values.value.null_count() else at
+
+
+METRIC_CONTEXT = ("log", "line", "redraw", "piece", "phase", "epoch", "iter", "global_iter")
+PHASE_PREFIXES = {"val_": "val", "eval_": "val", "test_": "test"}
+
+
+def canonical(printed: str, rename: Mapping[str, str]) -> tuple[str | None, str]:
+    """A printed metric's phase (None where its name does not say) and canonical name: `val_loss` → (val, loss)."""
+    for prefix, phase in PHASE_PREFIXES.items():
+        if printed.startswith(prefix) and len(printed) > len(prefix):
+            return phase, rename.get(printed, printed.removeprefix(prefix))
+    return None, rename.get(printed, printed)
+
+
+Tables = dict[str, list[pl.DataFrame]]
+"""What `to_tables` returns: table name → frames with some of its columns (and `log` for `log_id`); the engine adds
+`format`, completes what is missing with nulls, and refuses a column that the table does not have."""
+
+
+@dataclass(frozen=True)
+class Parser:
+    """One format. `to_tables` is pure."""
+
+    name: str
+    shapes: tuple[Shape, ...]
+    to_tables: Callable[[Matched], Tables]
+
+
+# ── helpers for `to_tables` ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) -> pl.DataFrame:
+    """Rows of `facts` from rows with `log` and `line`; rows without a value are left out."""
+    text = value.cast(pl.String)
+    return rows.select(
+        "log",
+        "line",
+        name=pl.lit(name) if isinstance(name, str) else name,
+        value=text.str.strip_chars(" '\""),
+        source=pl.lit(source),
+    ).with_columns(number=pl.col("value").cast(pl.Float64, strict=False)).filter(pl.col("value").is_not_null())
+
+
+MAX_DEPTH = 12
+"""Levels of nesting that a configuration's paths show; names that lie deeper are left out."""
+
+_TOKEN = r"""[A-Za-z_][\w.]*\s*=|'[^'\n]*'\s*:|"[^"\n]*"\s*:|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[\[\](){},]|[^\s\[\](){},='"]+"""
+_NAME = r"""^[A-Za-z_][\w.]*\s*=$|^(?:'[^']*'|"[^"]*")\s*:$"""
+_NO_SCALAR = ["(", "[", "{", ")", "]", "}", ",", "dict"]
+
+
+def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
+    """The scalars of configuration dumps in Python syntax, each with the path of its enclosing names.
+
+    lines: KEY, `region`, `text`, in order (mmengine's and mmcv's `Config:` dumps, any version: dict literals and calls).
+    Returns log, line, path (`train_dataloader.batch_size`) and value (text without quotes). Elements of lists have no
+    name and are left out; names inside a dict inside a list stand under the list's name.
+    """
+    token, name, depth = pl.col("token"), pl.col("name"), pl.col("depth")
+    step = token.is_in(["(", "[", "{"]).cast(pl.Int32) - token.is_in([")", "]", "}"]).cast(pl.Int32)
+    tokens = (
+        lines.select("log", "line", "region", token=pl.col("text").str.extract_all(_TOKEN))
+        .explode("token")
+        .drop_nulls("token")
+        .with_columns(
+            name=pl.when(token.str.contains(_NAME)).then(token.str.strip_chars(" =:'\"")),
+            depth=step.cum_sum().over("region"),
+            opens=step == 1,
+            value=token.shift(-1).over("region"),
+            after=token.shift(-2).over("region"),
+        )
+        .with_columns(owner=pl.coalesce(name.shift(1), pl.when(token.shift(1) == "dict").then(name.shift(2)), pl.lit("")))
+    )
+    levels = {
+        f"level_{level}": pl.when(pl.col("opens") & (depth == level)).then("owner").forward_fill().over("region")
+        for level in range(1, MAX_DEPTH + 1)
+    }
+    enclosing = [pl.when(depth >= level).then(pl.col(f"level_{level}")).otherwise(pl.lit("")) for level in range(1, MAX_DEPTH + 1)]
+    is_leaf = name.is_not_null() & ~pl.col("value").is_in(_NO_SCALAR) & (depth <= MAX_DEPTH)
+    called = pl.col("after").is_in(["(", "["]).fill_null(False)
+    return (
+        tokens.with_columns(**levels)
+        .filter(is_leaf & ~called)
+        .select(
+            "log",
+            "line",
+            path=pl.concat_str(*enclosing, "name", separator=".").str.replace_all(r"\.{2,}", ".").str.strip_chars("."),
+            value=pl.col("value").str.strip_chars("'\""),
+        )
+    )

@@ -1,0 +1,276 @@
+"""Runs that only progress bars tell of: which bar counts training, its turns, its attempt, its epochs.
+
+A tqdm bar counts whatever the script feeds it; nothing in it says "training". A bar makes a run only in a log where no
+other format speaks, and only if its description is not one of the known kinds that do not train (`NOT_TRAINING`).
+Elapsed time leaves out what a resumed bar (`initial=`) had done before; the printed rate is smoothed until the bar
+closes (tqdm 4.x, `smoothing=0.3`), so the pace is taken from differences of n and elapsed.
+"""
+
+import polars as pl
+
+from ..tables import ATTEMPTS
+from . import timeline
+from .pace import RESOLVED_S
+from .stats import spread
+
+# (pattern on the description, case ignored; one description as it is printed)
+NOT_TRAINING: tuple[tuple[str, str], ...] = (
+    (r"^download", "Downloading data"),
+    (r"^upload", "Upload 3 LFS files"),
+    (r"^fetching", "Fetching 4 files"),
+    (r"^loading", "Loading checkpoint shards"),
+    (r"\bcheckpoint shards?\b", "Converting checkpoint shards"),
+    (r"^(map|filter|flatten|casting|saving|creating|resolving|computing)\b", "Map (num_proc=8)"),
+    (r"^generating\b", "Generating train split"),
+    (r"\btokeni[sz]", "Running tokenizer on dataset"),
+    (r"^(files|docs|documents|shards)$", "files"),
+    (r"\.(safetensors|bin|json|txt|model|pth?|ckpt|gz|tar|zip|tgz|parquet|arrow|pkl)\b", "pytorch_model.bin"),
+    (r"^(pre-?)?processing (prompts|requests|files|images|examples|documents|data)", "Processing prompts"),
+    (r"^(reading|parsing|scanning|indexing|caching|converting|preparing|grouping|shuffling)\b", "Caching images"),
+    (r"^(encoding|decoding|collecting|merging|quantizing|packing|unpacking|extracting)\b", "Extracting files"),
+    (r"^(train|val|test): scanning", "train: Scanning labels"),
+    (r"\bval(id(at\w*)?)?\b", "Validation DataLoader 0"),
+    (r"\btest(ing)?\b", "Testing DataLoader 0"),
+    (r"\beval(uat\w*)?\b", "Evaluating"),
+    (r"\b(predict\w*|inference|inferring|sampling|rendering|generation)\b", "Predicting"),
+    (r"^sanity check", "Sanity Checking"),
+    (r"\bcuda graph", "Capturing CUDA graph shapes"),
+)
+OTHER_WORK = "(?i)" + "|".join(f"(?:{pattern})" for pattern, _ in NOT_TRAINING)
+NUMBER = r"[-+]?\d+([.,]\d+)*(e[-+]?\d+)?|\b(nan|inf)\b"
+EPOCH = r"(?i)\bepochs?\b\W{0,3}(\d{1,9})(?:\s*/\s*(\d{1,9}))?"
+TICK_S = 30.0  # pace from differences of frames at least this far apart: elapsed is printed in whole seconds
+LONG_TURN_S, MANY_TURNS = 120.0, 5  # this many turns this long: each turn as a whole is one value
+CURSOR_ROW = r"^row \d+$"
+
+
+def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
+    """The bar rows of logs where bars speak, without the kinds that do not train; narrow, with `key`."""
+    return (
+        progress.filter(pl.col("format").is_in(timeline.BARS) & pl.col("iter").is_not_null())
+        .filter(~pl.col("bar").fill_null("").str.contains(OTHER_WORK))
+        .select(
+            "log_id",
+            "line",
+            "redraw",
+            "piece",
+            "bar",
+            "elapsed_s",
+            "eta_s",
+            "s_per_iter",
+            n="iter",
+            total="iters_per_epoch",
+        )
+        .join(speaking.lazy().select("log_id", "log"), on="log_id")
+        .with_columns(
+            key=timeline.key("log", "line"),
+            kind=pl.when(~pl.col("bar").str.contains(CURSOR_ROW))
+            .then(pl.col("bar").str.replace_all(NUMBER, "#"))
+            .otherwise("bar"),
+        )
+        .drop("log_id")
+    )
+
+
+def turned(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `rows` in order, with `turn`: how often the bar of this log, description and total has begun anew (from 0).
+
+    A bar begins anew where n or the elapsed time falls: `initial=` may lift n, but never the elapsed time.
+    """
+    bar = ["log", "kind", "total"]
+    fell = (pl.col("n").diff() < 0) | (pl.col("elapsed_s").diff() < -1)
+    return rows.with_columns(turn=fell.over(bar).fill_null(False).cum_sum().over(bar))
+
+
+def turns(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per turn of a bar: log, kind, total, turn, first/last line, n, elapsed and frames, and its closing pace."""
+    return (
+        rows.lazy()
+        .group_by("log", "kind", "total", "turn")
+        .agg(
+            pl.col("line").min().alias("first_line"),
+            pl.col("line").max().alias("last_line"),
+            pl.len().alias("frames"),
+            *(pl.col(name).first().alias(f"first_{name}") for name in ("n", "elapsed_s")),
+            *(pl.col(name).last().alias(f"last_{name}") for name in ("n", "elapsed_s", "eta_s", "s_per_iter")),
+            pl.col("bar").last(),
+        )
+        .collect()
+        .with_columns(
+            whole=(pl.col("last_n") == pl.col("total")).fill_null(False),
+            spent_n=pl.when((pl.col("frames") == 1) & (pl.col("last_elapsed_s") > 0))
+            .then("last_n")
+            .otherwise(pl.col("last_n") - pl.col("first_n")),
+            spent_s=pl.when(pl.col("frames") == 1)
+            .then("last_elapsed_s")
+            .otherwise(pl.col("last_elapsed_s") - pl.col("first_elapsed_s")),
+            named_epoch=pl.col("bar").str.extract(EPOCH, 1).cast(pl.Int64, strict=False),
+            named_epochs=pl.col("bar").str.extract(EPOCH, 2).cast(pl.Int64, strict=False),
+        )
+    )
+
+
+def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
+    """One row per log: the bar that counts iterations, with its turns and the epochs that its outer bar counts.
+
+    Of several bars the one speaks that counted most in all its turns (the inner one of a nest). A bar around it, whose
+    total its turns fit, counts epochs: outer_total, outer_n.
+    """
+    bars = turns.group_by("log", "kind", "total").agg(
+        turns=pl.len(),
+        whole=pl.col("whole").sum(),
+        counted=pl.col("last_n").sum(),
+        frames=pl.col("frames").sum(),
+        first_line=pl.col("first_line").min(),
+        last_line=pl.col("last_line").max(),
+        n=pl.col("last_n").last(),
+    )
+    best = bars.sort(
+        ["log", "counted", "frames", "first_line", "kind", "total"], descending=[False, True, True, False, False, False]
+    ).unique("log", keep="first", maintain_order=True)
+    others = bars.join(best.select("log", "kind", "total"), on=["log", "kind", "total"], how="anti", nulls_equal=True)
+    outer = (
+        others.join(best, on="log", suffix="_in")
+        .filter(
+            (pl.col("turns") == 1)
+            & (pl.col("total") >= pl.col("turns_in"))
+            & ((pl.col("n").cast(pl.Int64) - pl.col("whole_in").cast(pl.Int64)).abs() <= 1)
+            & (pl.col("first_line") <= pl.col("first_line_in") + 1)
+            & (pl.col("last_line") >= pl.col("last_line_in") - 2)
+        )
+        .sort("log", "total", "kind")
+        .unique("log", keep="first", maintain_order=True)
+        .select("log", outer_total="total", outer_n="n")
+    )
+    aside = others.group_by("log").agg(other_bars=pl.len())
+    return (
+        best.join(outer, on="log", how="left")
+        .join(aside, on="log", how="left")
+        .with_columns(pl.col("other_bars").fill_null(0))
+    )
+
+
+def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations before and behind each."""
+    chosen = (
+        turns.join(
+            bars.select("log", "kind", "total", "turns", "outer_total", "outer_n", "other_bars"),
+            on=["log", "kind", "total"],
+            nulls_equal=True,
+        )
+        .sort("log", "turn")
+        .with_columns(zero_based=(pl.col("named_epoch").min() == 0).over("log"))
+    )
+    named = pl.col("named_epoch") + pl.col("zero_based").cast(pl.Int64)
+    in_step = (named.diff().over("log").fill_null(1) == 1).all().over("log") & named.is_not_null().all().over("log")
+    before = pl.col("last_n").cum_sum().over("log") - pl.col("last_n")
+    chosen = chosen.with_columns(
+        epoch=pl.when(in_step).then(named).otherwise(pl.int_range(1, pl.len() + 1).over("log")),
+        before=before,
+        in_step=in_step,
+    )
+    skipped = (
+        pl.when("in_step").then((pl.col("epoch").first().over("log") - 1) * pl.col("total")).otherwise(0).fill_null(0)
+    )
+    return chosen.with_columns(
+        start=pl.col("before") + skipped + pl.when(pl.col("frames") > 1).then("first_n").otherwise(0),
+        end=pl.col("before") + skipped + pl.col("last_n"),
+        epochs_planned=pl.coalesce("named_epochs", "outer_total"),
+    )
+
+
+def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """Seconds per iteration over stretches of the speaking bars: log, turn, value, by_clock.
+
+    A log with several long turns gives one value per turn. Otherwise a turn gives one value per tenth of its time, half
+    a minute at least; one too short for that gives one as a whole; where not even that is long against the second of
+    the elapsed time, the printed rate of its last frame is taken.
+    """
+    bar = ["log", "kind", "total", "turn"]
+    timed = chosen.with_columns(
+        tick_s=pl.max_horizontal(pl.lit(TICK_S), pl.col("spent_s") / 10),
+        many=(pl.col("spent_s") >= LONG_TURN_S).sum().over("log") >= MANY_TURNS,
+    )
+    ticks = (
+        rows.lazy()
+        .join(timed.lazy().filter(~pl.col("many")).select(*bar, "tick_s"), on=bar, nulls_equal=True)
+        .group_by("log", "turn", tick=(pl.col("elapsed_s") / pl.col("tick_s")).floor())
+        .agg(pl.col("n", "elapsed_s").first())
+        .sort("log", "turn", "tick")
+        .with_columns(pl.col("n", "elapsed_s").diff().over("log", "turn"))
+        .filter((pl.col("n") > 0) & (pl.col("elapsed_s") > 0))
+        .select("log", "turn", value=pl.col("elapsed_s") / pl.col("n"), by_clock=True)
+        .collect()
+    )
+    enough = ticks.group_by("log", "turn").len().filter(pl.col("len") >= 3)
+    resolved = ((pl.col("spent_s") >= RESOLVED_S) & (pl.col("spent_n") > 0)).fill_null(False)
+    whole = timed.join(enough, on=["log", "turn"], how="anti").select(
+        "log",
+        "turn",
+        value=pl.when(resolved).then(pl.col("spent_s") / pl.col("spent_n")).otherwise("last_s_per_iter"),
+        by_clock=resolved,
+    )
+    return pl.concat([ticks.join(enough, on=["log", "turn"], how="semi"), whole]).filter(pl.col("value") > 0)
+
+
+def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+    """One attempt per log of `spoken_turns`, in the columns of `timeline.MEASURED`."""
+    trusted = pl.col("by_clock") | ~pl.col("by_clock").any().over("log")
+    pace = (
+        paced.filter(trusted)
+        .group_by("log")
+        .agg(
+            *spread(pl.col("value"), "s_per_iter"),
+            pl.when(pl.col("by_clock").all())
+            .then(pl.lit("timestamps"))
+            .otherwise(pl.lit("log"))
+            .alias("s_per_iter_from"),
+        )
+    )
+    stamps = clocks.group_by("log").agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
+    single = pl.when(pl.len() == 1).then(1)
+    frame = chosen.group_by("log", maintain_order=True).agg(
+        pl.col("first_line").min().alias("bar_line"),
+        pl.col("last_line").max(),
+        (pl.col("end") - pl.col("start")).sum().alias("iters"),
+        pl.col("frames").sum().cast(pl.Int64).alias("train_records"),
+        pl.col("start").first().alias("start_iter"),
+        pl.col("end").last().alias("last_iter"),
+        pl.col("last_line").last().alias("last_record_line"),
+        pl.col("total").last().alias("iters_per_epoch"),
+        (pl.col("total").last() * pl.coalesce(pl.col("epochs_planned").last(), single)).alias("iters_planned"),
+        pl.col("epochs_planned").last(),
+        pl.col("epoch").last().alias("last_epoch"),
+        pl.col("spent_s").sum().alias("elapsed_s"),
+        pl.col("last_eta_s").last().alias("eta_s"),
+    )
+    known = (
+        frame.join(pace, on="log", how="left")
+        .join(stamps, on="log", how="left")
+        .join(speaking.select("log", "log_id", "format", "folder", "parent", "path"), on="log")
+        .with_columns(
+            attempt=pl.lit(1, pl.Int32),
+            first_line=pl.lit(1, pl.Int64),
+            first_iter=pl.col("start_iter"),
+            last_record_iter=pl.col("last_iter"),
+        )
+    )
+    return known.select(
+        name if name in known.columns else pl.lit(None, ATTEMPTS.schema[name]).alias(name) for name in timeline.MEASURED
+    )
+
+
+
+def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+    """Median and mean pace per turn of the speaking bars: log_id, attempt, epoch, s_per_iter, s_per_iter_mean."""
+    pace = paced.group_by("log", "turn").agg(
+        s_per_iter=pl.col("value").median(), s_per_iter_mean=pl.col("value").mean()
+    )
+    return (
+        chosen.select("log", "turn", "epoch")
+        .join(pace, on=["log", "turn"])
+        .join(speaking.select("log", "log_id"), on="log")
+        .group_by("log_id", "epoch")
+        .agg(pl.col("s_per_iter", "s_per_iter_mean").mean())
+        .with_columns(attempt=pl.lit(1, pl.Int32))
+    )

@@ -1,0 +1,186 @@
+"""The identities: samples, iterations, updates; each result with the source of what it rests on.
+
+Notation in formulas: N samples, B per-rank batch, W ranks, A iterations per update, E epochs, I iterations per epoch,
+T iterations in all. Only direct identities are used here; solving for what no log says is left to its own room.
+"""
+
+import polars as pl
+
+from .stats import ceil_div
+
+INFINITE = "InfiniteSampler"
+GROUPED = "LengthGroupedSampler"
+DEFAULT = "DefaultSampler"
+FLOORED = "InternRepoSampler"
+WHOLE = (
+    "num_samples",
+    "batch_size",
+    "world_size",
+    "grad_accum",
+    "epochs_planned",
+    "iters_planned",
+    "iters_per_epoch",
+    "sequence_parallel",
+    "sampler_batch",
+)
+
+
+def whole(frame: pl.DataFrame) -> pl.DataFrame:
+    """Stated counts as whole numbers: a fraction, zero or less states nothing that can be counted with."""
+    return frame.with_columns(
+        pl.when((pl.col(name) > 0) & (pl.col(name) == pl.col(name).floor()) & (pl.col(name) < 2**53))
+        .then(pl.col(name))
+        .cast(pl.Int64)
+        .alias(name)
+        for name in WHOLE
+    )
+
+
+def defaults(frame: pl.DataFrame) -> pl.DataFrame:
+    """grad_accum = 1 where an mmengine configuration was dumped and sets none (OptimWrapper's default, mmengine 0.1.0 to 0.10.7)."""
+    silent = (
+        pl.col("grad_accum").is_null()
+        & ~pl.col("grad_accum_torn").fill_null(False)
+        & pl.col("dumped")
+        & (pl.col("format") == "mmengine")
+    )
+    return frame.with_columns(
+        grad_accum=pl.when(silent).then(1).otherwise("grad_accum"),
+        grad_accum_from=pl.when(silent).then(pl.lit("config")).otherwise("grad_accum_from"),
+        grad_accum_default=silent,
+    )
+
+
+def expected_iters() -> pl.Expr:
+    """Iterations per epoch that N, B, W, A and the sampler give (mmengine 0.x samplers, xtuner 0.1.11 to 0.2.0); else null.
+
+    DefaultSampler ⌈N/W⌉, InternRepoSampler ⌊N/W⌋, InfiniteSampler N (its len() ignores the ranks), LengthGroupedSampler
+    ⌈N/W/P⌉·P with P = per_device_batch_size (B·A in the stock configurations, xtuner ≥ 0.1.14) samples per rank; then
+    ⌈n/B⌉ batches, or ⌊n/B⌋ where the loader drops the last one.
+    """
+    n, b, w = pl.col("num_samples"), pl.col("batch_size"), pl.col("world_size")
+    unit = padding_unit()
+    per_rank = (
+        pl.when(sampler(GROUPED))
+        .then(ceil_div(n, w * unit) * unit)
+        .when(sampler(INFINITE))
+        .then(n)
+        .when(sampler(FLOORED))
+        .then(n // w)
+        .when(sampler(DEFAULT) & pl.col("round_up").fill_null(1).eq(1))
+        .then(ceil_div(n, w))
+    )
+    return pl.when(pl.col("drop_last").fill_null(0) == 1).then(per_rank // b).otherwise(ceil_div(per_rank, b))
+
+
+def padding_unit() -> pl.Expr:
+    """Samples to whose multiple LengthGroupedSampler fills each rank."""
+    return pl.coalesce("sampler_batch", pl.col("batch_size") * pl.col("grad_accum"))
+
+
+def sampler(name: str) -> pl.Expr:
+    return pl.col("sampler").str.ends_with(name).fill_null(False)
+
+
+def count(runs: pl.DataFrame) -> pl.DataFrame:
+    """The counts of each run. `runs` holds the columns of `resolve.wide` (through `whole`, `defaults`) and, from the
+    attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done.
+
+    Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch, samples_done, expected_iters
+    (per epoch, from the samples) and the range of N that the printed count allows, with `*_from` where TABLES.md has one.
+    """
+    runs = runs.with_columns(
+        epochs_planned=pl.coalesce("epochs_planned", "log_epochs_planned"),
+        epochs_planned_from=pl.coalesce(
+            "epochs_planned_from", pl.when(pl.col("log_epochs_planned").is_not_null()).then(pl.lit("log"))
+        ),
+        total=pl.coalesce("log_iters_planned", "iters_planned"),
+        total_from=pl.when(pl.col("log_iters_planned").is_not_null())
+        .then(pl.lit("log"))
+        .otherwise("iters_planned_from"),
+        expected_iters=expected_iters(),
+    )
+    runs = one_epoch(runs)
+    return samples(updates(plan(runs)))
+
+
+def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
+    """I: as printed, else as the user says, else T / E where E is stated and divides T, else from the samples."""
+    divides = pl.col("total") % pl.col("epochs_planned") == 0
+    by_total = pl.when(divides & (pl.col("total") >= pl.col("epochs_planned"))).then(
+        pl.col("total") // pl.col("epochs_planned")
+    )
+    endless = sampler(INFINITE)
+    share = pl.when(~endless).then(by_total)
+    told = pl.col("iters_per_epoch")
+    ways = [
+        ("log", pl.col("log_iters_per_epoch")),
+        ("told", told),
+        ("share", share),
+        ("inferred", pl.col("expected_iters")),
+    ]
+    source = pl.lit(None, pl.String)
+    for name, value in reversed(ways):
+        origin = {"told": pl.col("iters_per_epoch_from"), "share": pl.col("epochs_planned_from")}.get(
+            name, pl.lit(name)
+        )
+        source = pl.when(value.is_not_null()).then(origin).otherwise(source)
+    return runs.with_columns(iters_per_epoch=pl.coalesce(value for _, value in ways), iters_per_epoch_from=source)
+
+
+def plan(runs: pl.DataFrame) -> pl.DataFrame:
+    """T: as printed or stated, else E · I with the source of E; and how many epochs are done."""
+    product = pl.col("epochs_planned") * pl.col("iters_per_epoch")
+    return runs.with_columns(
+        iters_planned=pl.coalesce("total", product),
+        iters_planned_from=pl.when(pl.col("total").is_not_null())
+        .then("total_from")
+        .when(product.is_not_null())
+        .then("epochs_planned_from"),
+        epochs_done=pl.when(pl.col("iters_per_epoch") > 0).then(pl.col("iters_done") / pl.col("iters_per_epoch")),
+    )
+
+
+def updates(runs: pl.DataFrame) -> pl.DataFrame:
+    """U = ⌈T/A⌉ over the whole run for mmengine and xtuner 0.x: windows are carried over epochs and flushed at the end
+    (OptimWrapper.should_update, mmengine 0.1.0 to 0.10.7). Before the end only whole windows are updates. What other
+    formats do with a last partial window is not known here: their updates are counted only where A divides.
+    """
+    a, done, total = pl.col("grad_accum"), pl.col("iters_done"), pl.col("iters_planned")
+    flushes = pl.col("format") == "mmengine"
+    clear = flushes | (a == 1)
+    ended = flushes & (done >= total).fill_null(False)
+    parallel = pl.col("sequence_parallel").fill_null(1)
+    done_updates = pl.when(ended).then(ceil_div(done, a)).when(clear | (done % a == 0)).then(done // a)
+    return runs.with_columns(
+        updates_done=done_updates,
+        updates_done_from=pl.when(done_updates.is_not_null()).then("grad_accum_from"),
+        updates_planned=pl.when(flushes).then(ceil_div(total, a)).when(clear | (total % a == 0)).then(total // a),
+        updates_per_epoch=pl.col("iters_per_epoch") / a,
+        global_batch=pl.when((pl.col("batch_size") * a * pl.col("world_size")) % parallel == 0).then(
+            pl.col("batch_size") * a * pl.col("world_size") // parallel
+        ),
+    )
+
+
+def samples(runs: pl.DataFrame) -> pl.DataFrame:
+    """Training samples drawn with padding left out, padding per epoch, and the N that a printed count allows.
+
+    A finite sampler shows at most N different samples an epoch, min(N, I·B·W); an endless one pads nothing.
+    """
+    per_iter = pl.col("batch_size") * pl.col("world_size")
+    i, n, done = pl.col("iters_per_epoch"), pl.col("num_samples"), pl.col("iters_done")
+    drawn = i * per_iter
+    epoch_samples = pl.min_horizontal(n, drawn)
+    finite = pl.when(n.is_not_null() & drawn.is_not_null()).then(
+        (done // i) * epoch_samples + pl.min_horizontal(n, (done % i) * per_iter)
+    )
+    padded = pl.when(sampler(GROUPED)).then(padding_unit() * pl.col("world_size")).otherwise(per_iter)
+    keeps_all = (sampler(GROUPED) | sampler(DEFAULT)) & (pl.col("drop_last").fill_null(0) == 0)
+    printed = pl.col("iters_per_epoch_from").is_in(["log", "config"])
+    return runs.with_columns(
+        samples_done=pl.when(sampler(INFINITE)).then(done * per_iter).otherwise(finite),
+        epoch_surplus=pl.when(~sampler(INFINITE)).then(drawn - n),
+        samples_lo=pl.when(n.is_null() & keeps_all & printed).then((drawn - padded + 1).clip(1)),
+        samples_hi=pl.when(n.is_null() & keeps_all & printed).then(drawn),
+    )

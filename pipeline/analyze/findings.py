@@ -1,0 +1,232 @@
+"""What needs a look: sentences with their numbers and the line that shows them.
+
+Thin on purpose: each rule is one function from frames to rows of FINDINGS; efficiency and timelines add theirs later.
+"""
+
+import polars as pl
+
+from .words import brief, grouped, span
+
+COLUMNS = ["run_id", "code", "severity", "message", "advice", "log_id", "line"]
+SPOKEN = {
+    "num_samples": "samples",
+    "batch_size": "batch size",
+    "world_size": "ranks",
+    "grad_accum": "accumulation",
+    "epochs_planned": "epochs",
+    "iters_planned": "iterations in all",
+    "iters_per_epoch": "iterations per epoch",
+}
+
+
+def rows(
+    frame: pl.DataFrame,
+    code: str,
+    severity: str,
+    message: pl.Expr,
+    advice: str | pl.Expr | None = None,
+    log: str = "first_log",
+    line: str | None = None,
+) -> pl.DataFrame:
+    return frame.select(
+        "run_id",
+        code=pl.lit(code),
+        severity=pl.lit(severity),
+        message=message,
+        advice=advice if isinstance(advice, pl.Expr) else pl.lit(advice, pl.String),
+        log_id=pl.col(log),
+        line=pl.col(line) if line else pl.lit(None, pl.Int64),
+    )
+
+
+def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame) -> pl.DataFrame:
+    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`."""
+    return pl.concat(
+        [
+            failed(runs),
+            lost(runs),
+            nan_loss(attempts),
+            idle_gpus(runs),
+            claimed(conflicts, runs),
+            disagreeing(conflicts),
+            miscounted(runs),
+            redone(attempts),
+            surplus(runs),
+        ]
+    ).sort(
+        "run_id",
+        pl.col("severity").replace_strict({"error": 0, "warning": 1, "info": 2}, return_dtype=pl.Int8),
+        "code",
+        "line",
+        "message",
+    )
+
+
+def failed(runs: pl.DataFrame) -> pl.DataFrame:
+    """A run that ended with an error, or was ended, with its last words."""
+    errors = runs.filter(pl.col("state") == "failed")
+    stopped = runs.filter((pl.col("state") == "interrupted") & pl.col("ending").is_not_null())
+    silent = runs.filter((pl.col("state") == "interrupted") & pl.col("ending").is_null())
+    reason = pl.col("state_reason")
+    return pl.concat(
+        [
+            rows(errors, "failed", "error", pl.format("failed: {}", reason), log="failure_log", line="failure_line"),
+            rows(
+                stopped,
+                "interrupted",
+                "warning",
+                pl.format("interrupted: {}", reason),
+                log="ending_log",
+                line="ending_line",
+            ),
+            rows(
+                silent,
+                "interrupted",
+                "warning",
+                reason,
+                "Look into the scheduler's output: the log itself does not say why.",
+                line="last_record_line",
+            ),
+        ]
+    )
+
+
+def lost(runs: pl.DataFrame) -> pl.DataFrame:
+    """Training that left no checkpoint behind."""
+    none = runs.filter(
+        pl.col("state").is_in(["failed", "interrupted"])
+        & pl.col("checkpoint_iter").is_null()
+        & (pl.col("train_records") > 0)
+        & (pl.col("format") == "mmengine")
+    )
+    message = pl.format("no checkpoint yet: {} of training lost", pl.coalesce(span(pl.col("wall_s")), pl.lit("all")))
+    return rows(
+        none, "no_checkpoint", "error", message, "Save checkpoints more often.", log="failure_log", line="failure_line"
+    ).with_columns(log_id=pl.coalesce("log_id", none["first_log"]))
+
+
+def nan_loss(attempts: pl.DataFrame) -> pl.DataFrame:
+    """Train losses that are no finite numbers."""
+    hit = attempts.filter(pl.col("nan_losses") > 0)
+    message = pl.format("{} of the printed train losses are NaN or infinite", grouped(pl.col("nan_losses")))
+    return rows(
+        hit,
+        "nan_loss",
+        "error",
+        message,
+        "Nothing learnt after the first of them can be trusted.",
+        log="log_id",
+        line="nan_loss_line",
+    )
+
+
+def idle_gpus(runs: pl.DataFrame) -> pl.DataFrame:
+    """More GPUs visible than data-parallel ranks counted."""
+    hit = runs.filter(pl.col("gpus_visible") > pl.col("world_size"))
+    many = pl.when(pl.col("world_size") == 1).then(pl.lit("rank")).otherwise(pl.lit("ranks"))
+    plain = pl.format("{} GPUs visible, {} {} counted", "gpus_visible", "world_size", many)
+    would = pl.col("global_batch") // pl.col("world_size") * pl.col("gpus_visible")
+    batch = pl.format("{}: {} samples per update, not {}", plain, grouped(pl.col("global_batch")), grouped(would))
+    advice = "If all of them were meant to train, start one process per GPU; else hold fewer. Telemetry per GPU tells."
+    return rows(
+        hit, "gpus_unused", "warning", pl.coalesce(batch, plain), advice, log="world_size_log", line="world_size_line"
+    )
+
+
+def shown(value: str, source: str, line: str) -> pl.Expr:
+    by = pl.col(source).replace({"log": "the log", "config": "the configuration", "user": "you"})
+    return (
+        pl.when(pl.col(line).is_null())
+        .then(pl.format("{} ({})", value, by))
+        .otherwise(pl.format("{} ({}, line {})", value, by, line))
+    )
+
+
+def spoken() -> pl.Expr:
+    return pl.col("name").replace(SPOKEN)
+
+
+def claimed(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """What the user states and a log contradicts."""
+    hit = conflicts.filter((pl.col("source") == "user") & pl.col("run_id").is_in(runs["run_id"].implode()))
+    message = pl.format("{}: you say {}, but {}", spoken(), "text", shown("text_b", "source_b", "line_b"))
+    return rows(
+        hit,
+        "contradicted",
+        "warning",
+        message,
+        "Your value is used. Take it back if the log is right.",
+        log="log_id_b",
+        line="line_b",
+    )
+
+
+def disagreeing(conflicts: pl.DataFrame) -> pl.DataFrame:
+    """Two statements of a log about one fact that differ, both lines shown."""
+    hit = conflicts.filter((pl.col("source") != "user") & pl.col("name").is_in(list(SPOKEN)))
+    message = pl.format(
+        "{}: {} or {}", spoken(), shown("text", "source", "line"), shown("text_b", "source_b", "line_b")
+    )
+    return rows(
+        hit,
+        "conflict",
+        "warning",
+        message,
+        "Say which one holds: --set NAME=VALUE or trainqc.toml.",
+        log="log_id_b",
+        line="line_b",
+    )
+
+
+def miscounted(runs: pl.DataFrame) -> pl.DataFrame:
+    """Samples, batch size, ranks and sampler would give another number of iterations per epoch than the log shows."""
+    hit = runs.filter(
+        (pl.col("expected_iters") != pl.col("iters_per_epoch"))
+        & pl.col("iters_per_epoch_from").is_in(["log", "config"])
+    )
+    message = pl.format(
+        "{} samples at batch size {} on {} rank(s) give {} iterations an epoch; the log shows {}",
+        *(
+            grouped(pl.col(name))
+            for name in ("num_samples", "batch_size", "world_size", "expected_iters", "iters_per_epoch")
+        ),
+    )
+    return rows(
+        hit,
+        "miscounted",
+        "warning",
+        message,
+        "One of these numbers does not hold for this run.",
+        log="num_samples_log",
+        line="num_samples_line",
+    )
+
+
+def redone(attempts: pl.DataFrame) -> pl.DataFrame:
+    """Iterations done twice, because a later attempt went on from an earlier point."""
+    hit = attempts.filter(pl.col("superseded_iters") > 0)
+    took = span(pl.col("superseded_iters") * pl.col("s_per_iter"))
+    plain = pl.format("{} iterations done twice after a restart; counted once", grouped(pl.col("superseded_iters")))
+    timed = pl.format(
+        "{} iterations done twice after a restart ({}); counted once", grouped(pl.col("superseded_iters")), took
+    )
+    return rows(hit, "redone", "info", pl.coalesce(timed, plain), log="log_id", line="last_record_line")
+
+
+def surplus(runs: pl.DataFrame) -> pl.DataFrame:
+    """Samples that the sampler draws twice in an epoch, or leaves out."""
+    twice = runs.filter(pl.col("epoch_surplus") > 0)
+    fewer = runs.filter(pl.col("epoch_surplus") < 0)
+    extra = pl.col("epoch_surplus")
+    share = (extra.abs() / pl.col("num_samples") * 100).round(2)
+    again = pl.format(
+        "{} of {} samples are drawn twice in each epoch to fill it up ({} %)",
+        brief(extra),
+        grouped(pl.col("num_samples")),
+        share,
+    )
+    out = pl.format(
+        "{} of {} samples are left out of each epoch ({} %)", brief(-extra), grouped(pl.col("num_samples")), share
+    )
+    where = {"log": "num_samples_log", "line": "num_samples_line"}
+    return pl.concat([rows(twice, "padded", "info", again, **where), rows(fewer, "dropped", "info", out, **where)])

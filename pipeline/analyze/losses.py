@@ -1,0 +1,34 @@
+"""The last train loss of each log, and losses that are not a number."""
+
+import polars as pl
+
+
+def of_logs(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
+    """Per log: final_loss, its line, nan_losses, nan_loss_line; from rows of the format that speaks."""
+    train = pl.col("phase").is_null() | (pl.col("phase") == "train")
+    bad = ~pl.col("value").is_finite()
+    order = ["line", "redraw", "piece"]
+    return (
+        metrics.filter((pl.col("name") == "loss") & train)
+        .select("log_id", "format", *order, "value")
+        .join(speaking.lazy().select("log_id", "format"), on=["log_id", "format"], how="semi")
+        .group_by("log_id")
+        .agg(
+            pl.col("value").sort_by(order).last().alias("final_loss"),
+            pl.col("line").max().alias("final_loss_line"),
+            bad.sum().cast(pl.Int64).alias("nan_losses"),
+            pl.col("line").filter(bad).min().alias("nan_loss_line"),
+        )
+    )
+
+
+def into_attempts(attempts: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
+    """`attempts` with the log's final loss at the attempt that printed it, and its NaN losses at the one that began them."""
+    joined = attempts.join(losses, on="log_id", how="left")
+    printed = pl.col("final_loss_line").is_between("first_line", "last_line")
+    began = pl.col("nan_loss_line").is_between("first_line", "last_line")
+    return joined.with_columns(
+        final_loss=pl.when(printed).then("final_loss"),
+        nan_losses=pl.when(began).then("nan_losses").when(pl.col("nan_losses").is_not_null()).then(0),
+        nan_loss_line=pl.when(began).then("nan_loss_line"),
+    ).drop("final_loss_line")

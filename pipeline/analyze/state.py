@@ -1,0 +1,105 @@
+"""How a run stands: finished, running, stalled, interrupted, failed or unknown, and why."""
+
+from datetime import datetime
+
+import polars as pl
+
+from .words import grouped, span
+
+FAILURES = ("out_of_memory", "nccl", "disk_full", "traceback")  # the most telling first: a traceback follows most
+ENDINGS = ("early_stop", "time_limit", "preempted", "node_failure", "cancelled", "killed")
+ALIVE_S = 600.0  # a log this young belongs to a running process, unless it says otherwise
+ALIVE_LINES = 5.0  # or one written within this many of its own line intervals
+GONE_S = 6 * 3600.0  # a log older than this is not expected to go on
+
+
+def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
+    """What a run's last attempt says behind its last training record: run_id, failure, failure_message, failure_line, ending.
+
+    An error further up was survived: training went on after it.
+    """
+    spans = attempts.select("log_id", "first_line", "run_id", "turn", "last_record_line").sort("log_id", "first_line")
+    turns = attempts.group_by("run_id").agg(turns=pl.col("turn").max())
+    rank = pl.col("kind").replace_strict(
+        {kind: i for i, kind in enumerate((*FAILURES, *ENDINGS))}, default=None, return_dtype=pl.Int32
+    )
+    after = (
+        events.filter(pl.col("kind").is_in([*FAILURES, *ENDINGS]))
+        .sort("log_id", "line")
+        .join_asof(spans, left_on="line", right_on="first_line", by="log_id", check_sortedness=False)
+        .join(turns, on="run_id")
+        .filter((pl.col("turn") == pl.col("turns")) & (pl.col("line") >= pl.col("last_record_line").fill_null(0)))
+        .with_columns(rank=rank)
+        .sort("run_id", "rank", "line")
+    )
+    failed = pl.col("kind").is_in(FAILURES)
+    return after.group_by("run_id", maintain_order=True).agg(
+        failure=pl.col("kind").filter(failed).first(),
+        failure_message=pl.col("message").filter(failed).first(),
+        failure_log=pl.col("log_id").filter(failed).first(),
+        failure_line=pl.col("line").filter(failed).first(),
+        ending=pl.col("kind").filter(~failed).first(),
+        ending_message=pl.col("message").filter(~failed).first(),
+        ending_log=pl.col("log_id").filter(~failed).first(),
+        ending_line=pl.col("line").filter(~failed).first(),
+    )
+
+
+def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
+    """Adds state, state_reason, ended_by.
+
+    `runs` holds iters_done, iters_planned, iters_planned_from, line_iters, line_s, train_records, modified_at, format
+    and `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with
+    `[3670/3672]`: within one line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running
+    from stalled and interrupted by the age of the log; without it no run is called running.
+    """
+    done, planned = pl.col("iters_done"), pl.col("iters_planned")
+    age = (pl.lit(now, pl.Datetime("us", "UTC")) - pl.col("modified_at")).dt.total_microseconds() / 1e6
+    alive = (age < pl.max_horizontal(pl.lit(ALIVE_S), pl.col("line_s") * ALIVE_LINES)).fill_null(False)
+    reached = (done >= planned).fill_null(False)
+    near = (planned - done < pl.col("line_iters")).fill_null(False) & (pl.col("train_records") > 0)
+    failed = pl.col("failure").is_not_null()
+    stopped = pl.col("ending").is_not_null()
+    early = pl.col("ending").eq("early_stop").fill_null(False)
+    evaluated = (pl.col("train_records") == 0) & pl.col("evaluates")
+    of_plan = pl.when(planned.is_not_null()).then(
+        pl.format("{} of {} iterations", grouped(done.fill_null(0)), grouped(planned))
+    )
+    place = pl.coalesce(of_plan, pl.format("{} iterations", grouped(done)), pl.lit("no iteration yet"))
+    before = (
+        pl.when(pl.col("train_records") == 0)
+        .then(pl.lit("before the first training record"))
+        .otherwise(pl.format("at {}", place))
+    )
+    idle = pl.format("the log was last written {} ago, {}", span(age), before)
+    quiet = pl.format("the log ends {}, without a word why", before)
+    kind = pl.col("failure").str.replace_all("_", " ", literal=True)
+    verdicts: list[tuple[pl.Expr, str, pl.Expr]] = [
+        (reached, "finished", pl.format("all {} iterations done", grouped(planned))),
+        (early, "finished", pl.format("early stop {}", before)),
+        (failed, "failed", pl.format("{} {}: {}", kind, before, pl.col("failure_message").fill_null("no message"))),
+        (stopped, "interrupted", pl.format("{} {}", pl.col("ending").str.replace_all("_", " ", literal=True), before)),
+        (alive, "running", pl.format("{}, written {} ago", place, span(age))),
+        (near, "finished", pl.format("{}, within one line interval of the plan", place)),
+        (evaluated, "unknown", pl.lit("an evaluation: the log holds no training record")),
+        (
+            planned.is_null() & (pl.col("train_records") > 0),
+            "unknown",
+            pl.format("the log does not say how much was planned; it ends {}", before),
+        ),
+        ((age < GONE_S).fill_null(False), "stalled", idle),
+    ]
+    state, reason = pl.lit("interrupted"), quiet
+    for holds, name, why in reversed(verdicts):
+        state = pl.when(holds).then(pl.lit(name)).otherwise(state)
+        reason = pl.when(holds).then(why).otherwise(reason)
+    by_plan = pl.when(pl.col("epochs_planned").is_not_null()).then(pl.lit("epochs")).otherwise(pl.lit("max_steps"))
+    judged = runs.with_columns(state=state, state_reason=reason)
+    return judged.with_columns(
+        ended_by=pl.when(pl.col("state") == "finished")
+        .then(pl.when(early & ~reached).then(pl.lit("early_stop")).otherwise(by_plan))
+        .when(pl.col("state") == "failed")
+        .then("failure")
+        .when(pl.col("state") == "interrupted")
+        .then("ending")
+    )

@@ -1,0 +1,44 @@
+"""The statistics that the analysis shares, as expressions for `group_by(...).agg(...)`; knows no table."""
+
+import polars as pl
+
+Z_95 = 1.959964  # two-sided 95 % point of the normal distribution
+
+
+def median_rank(count: pl.Expr, *, upper: bool) -> pl.Expr:
+    """0-based rank of the order statistic that bounds the 95 % interval of the median of `count` sorted values.
+
+    Normal approximation to the binomial (Conover, Practical Nonparametric Statistics, 1999, section 3.2): ranks
+    n/2 ∓ z·√n/2, kept within the sample, so that a small sample gives its whole range and never more.
+    """
+    half = count.cast(pl.Float64).sqrt() * (Z_95 / 2)
+    middle = count.cast(pl.Float64) / 2
+    rank = (middle + half).ceil() if upper else (middle - half).floor() - 1
+    return rank.clip(0, (count.cast(pl.Float64) - 1).clip(0)).cast(pl.UInt32)
+
+
+def spread(value: pl.Expr, name: str) -> list[pl.Expr]:
+    """Median, mean, 95th percentile, 95 % interval of the median, and count of the non-null values of a group.
+
+    Columns: `name`, `name_mean`, `name_p95`, `name_lo`, `name_hi` (unit of the value) and `name_n`. All null, n 0,
+    where a group has no value.
+    """
+    ordered = value.drop_nulls().sort()
+    return [
+        ordered.median().alias(name),
+        ordered.mean().alias(f"{name}_mean"),
+        ordered.quantile(0.95, "linear").alias(f"{name}_p95"),
+        ordered.get(median_rank(ordered.len(), upper=False), null_on_oob=True).alias(f"{name}_lo"),
+        ordered.get(median_rank(ordered.len(), upper=True), null_on_oob=True).alias(f"{name}_hi"),
+        ordered.len().cast(pl.Int64).alias(f"{name}_n"),
+    ]
+
+
+def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """`numerator / denominator`, null where the denominator is not above zero: an unknown rate, never an infinite one."""
+    return pl.when(denominator > 0).then(numerator / denominator)
+
+
+def ceil_div(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
+    """⌈numerator / denominator⌉ of whole numbers, without the rounding of floats; null where the denominator is not above zero."""
+    return pl.when(denominator > 0).then((numerator + denominator - 1) // denominator)

@@ -1,0 +1,243 @@
+"""From the parsed tables to attempts, runs, epochs and findings: reads and writes through the store, judges nothing itself.
+
+Progress rows are the only large table: they are read in batches of whole logs, narrow, and leave only aggregates.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from .analyze import bars, best, epochs, findings, losses, pace, resolve, runs, state, timeline
+from .settings import Rule, Value, user_facts
+from .store import Store
+from .tables import (
+    ATTEMPTS,
+    CLOCKS,
+    EPOCHS,
+    EVENTS,
+    FACTS,
+    FINDINGS,
+    GPU,
+    LOGS,
+    METRICS,
+    PROGRESS,
+    RUNS,
+    Table,
+    conform,
+)
+
+BATCH_ROWS = 3_000_000  # progress rows held at once; a single log beyond it is a batch of its own
+USER_PART = "user"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """How many rows were written, and the runs themselves for who goes on with them."""
+
+    runs: pl.DataFrame
+    attempts: int
+    epochs: int
+    findings: int
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The four derived tables and the user's facts, conformed."""
+
+    attempts: pl.DataFrame
+    runs: pl.DataFrame
+    epochs: pl.DataFrame
+    findings: pl.DataFrame
+    user_facts: pl.DataFrame
+
+
+def derive(
+    out: Path,
+    *,
+    rules: Sequence[Rule] = (),
+    values: Mapping[str, Value] | None = None,
+    now: datetime | None = None,
+) -> Derived:
+    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+
+    `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
+    stopped. Raises StoreBusy while another command writes.
+    """
+    store = Store(out)
+    with store.writer("analyze") as writer:
+        tables = analyze(
+            {table.name: store.scan(table) for table in (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU)},
+            rules,
+            values,
+            now,
+        )
+        writer.replace(FACTS, tables.user_facts, part=USER_PART)
+        for table, frame in (
+            (ATTEMPTS, tables.attempts),
+            (RUNS, tables.runs),
+            (EPOCHS, tables.epochs),
+            (FINDINGS, tables.findings),
+        ):
+            writer.replace(table, frame)
+        writer.commit()
+    return Derived(tables.runs, tables.attempts.height, tables.epochs.height, tables.findings.height)
+
+
+def analyze(
+    parsed: Mapping[str, pl.LazyFrame],
+    rules: Sequence[Rule] = (),
+    values: Mapping[str, Value] | None = None,
+    now: datetime | None = None,
+) -> Tables:
+    """The derived tables from the parsed ones (name → frame of that table's schema); pure. The order of rows means nothing."""
+    logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
+    events = parsed["events"].collect()
+    told = user_facts(logs, rules, values)
+    speaking = timeline.speakers(
+        timeline.summarize(parsed["progress"]).collect(engine="streaming"),
+        logs,
+        events.filter(pl.col("kind") == "start"),
+    )
+    batches = Batches(parsed, events, speaking, logs)
+    measured = [attempts_of(batch) for batch in batches]
+    if not measured:
+        return nothing(told)
+    attempts = timeline.assign_runs(pl.concat(measured, how="vertical_relaxed"))
+    attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    members = members_of(attempts, speaking)
+    facts = pl.concat(
+        [resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming"), told]
+    )
+    stated = resolve.of_runs(facts, attempts, members)
+    run_ids = attempts.select("run_id").unique()
+    headline = runs.headline(
+        attempts,
+        resolve.wide(resolve.chosen(stated), run_ids),
+        state.last_words(events, attempts),
+        best.of_runs(best.said(events, attempts), best.measured(parsed["metrics"]).collect(), attempts),
+        telemetry(parsed["gpu"]),
+        members,
+        logs,
+        now,
+    )
+    inside = [epochs_of(batch, attempts, headline) for batch in batches]
+    turns = epochs.table(epochs.spans(attempts, headline), pl.concat(inside), headline)
+    found = findings.table(headline, attempts, resolve.conflicts(stated))
+    return Tables(
+        attempts=only(attempts, ATTEMPTS).sort("log_id", "attempt"),
+        runs=only(headline, RUNS),
+        epochs=conform(turns, EPOCHS),
+        findings=conform(found, FINDINGS),
+        user_facts=conform(told, FACTS),
+    )
+
+
+def nothing(told: pl.DataFrame) -> Tables:
+    return Tables(ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), conform(told, FACTS))
+
+
+def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The table's columns of a working frame that holds more."""
+    return conform(frame.select(name for name in table.schema if name in frame.columns), table)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some logs that speak, with their rows in attempts, or the turns of their bars."""
+
+    speaking: pl.DataFrame
+    rows: pl.DataFrame
+    cuts: pl.DataFrame
+    events: pl.DataFrame
+    clocks: pl.DataFrame
+    bar_turns: pl.DataFrame
+    bar_paces: pl.DataFrame
+
+
+class Batches:
+    """Batches of whole logs; a single one is read once and kept, several are read anew at each turn."""
+
+    def __init__(
+        self, parsed: Mapping[str, pl.LazyFrame], events: pl.DataFrame, speaking: pl.DataFrame, logs: pl.DataFrame
+    ) -> None:
+        self.parsed, self.events, self.logs = parsed, events, logs
+        alone = speaking.filter(pl.col("leader").is_null())
+        number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
+        self.parts = (
+            alone.with_columns(part=number).partition_by("part", include_key=False, maintain_order=True)
+            if alone.height
+            else []
+        )
+        self.kept: Batch | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        for part in self.parts:
+            batch = self.kept or self.read(part)
+            if len(self.parts) == 1:
+                self.kept = batch
+            yield batch
+
+    def read(self, speaking: pl.DataFrame) -> Batch:
+        ids = speaking["log_id"].implode()
+        here = pl.col("log_id").is_in(ids)
+        whole = speaking.height == self.logs.height
+        progress, clocks = (
+            frame if whole else frame.filter(here) for frame in (self.parsed["progress"], self.parsed["clocks"])
+        )
+        text = speaking.filter(~pl.col("is_bar"))
+        events = timeline.keyed(self.events, speaking)
+        stamps = timeline.keyed(clocks.collect(), speaking)
+        rows = timeline.in_order(timeline.rows(progress, text).collect(engine="streaming"))
+        cuts = timeline.cuts(rows, events, text)
+        rows = pace.values(
+            timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
+        )
+        turns, paces = self.read_bars(progress, speaking.filter("is_bar"))
+        return Batch(speaking, rows, cuts, events, stamps, turns, paces)
+
+    def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))
+        turns = bars.turns(rows)
+        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns))
+        return chosen, bars.paced(rows, chosen)
+
+
+def attempts_of(batch: Batch) -> pl.DataFrame:
+    text = batch.speaking.filter(~pl.col("is_bar"))
+    of_text = (
+        batch.events.join(text.select("log"), on="log", how="semi"),
+        batch.clocks.join(text.select("log"), on="log", how="semi"),
+    )
+    by_rows = timeline.measure(batch.rows, batch.cuts, *of_text, text)
+    by_bars = bars.attempts(batch.bar_turns, batch.bar_paces, batch.clocks, batch.speaking)
+    return pl.concat([by_rows, by_bars], how="vertical_relaxed")
+
+
+def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
+    text = batch.speaking.filter(~pl.col("is_bar"))
+    by_rows = epochs.measures(batch.rows, batch.cuts, attempts, headline, text)
+    by_bars = bars.epoch_measures(batch.bar_turns, batch.bar_paces, batch.speaking)
+    return pl.concat([by_rows, by_bars], how="diagonal_relaxed")
+
+
+def members_of(attempts: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+    """Every log of every run (run_id, log_id), a copy with the first run of the log that it copies."""
+    direct = attempts.select("run_id", "log_id").unique()
+    first = (
+        attempts.sort("log_id", "attempt")
+        .unique("log_id", keep="first", maintain_order=True)
+        .select("run_id", leader="log_id")
+    )
+    copies = speaking.filter(pl.col("leader").is_not_null()).join(first, on="leader").select("run_id", "log_id")
+    return pl.concat([direct, copies]).unique().sort("run_id", "log_id")
+
+
+def telemetry(gpu: pl.LazyFrame) -> pl.DataFrame:
+    return (
+        gpu.group_by("log_id")
+        .agg(gpu_util_mean_pct=pl.col("utilization_pct").mean(), power_mean_w=pl.col("power_w").mean())
+        .collect(engine="streaming")
+    )

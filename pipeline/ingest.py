@@ -1,0 +1,479 @@
+"""Logs → parsed tables: which logs are new, batches of many of them through lines, match and store.
+
+A batch is about CHUNK_BYTES of text: thousands of small logs in one frame, or one piece of a large log. Batches are
+worked on by `jobs` threads (polars and the file system release the interpreter); the pieces of one large log hand their
+`State` on, and only that waits.
+"""
+
+import datetime as dt
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from . import match
+from .detect import Formats
+from .discover import discover
+from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, split
+from .masking import mask, mask_facts
+from .store import Store, Writer
+from .tables import LOGS, TABLES, conform
+
+BATCH_LOGS = 8192
+ENDS_BYTES = 4096
+SOURCE_CHARACTERS = 300
+COMMIT_EVERY_S = 60.0
+"""A long command commits so often what is complete: a killed one loses at most this much work."""
+
+
+NO_FORMATS = pl.lit([], pl.List(pl.String))
+ZEROS = {
+    **{name: pl.lit(0, pl.Int64) for name in ("lines", "records", "lines_parsed", "lines_known", "lines_unknown")},
+    "formats": NO_FORMATS,
+}
+"""Counts of what was not read."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What a call of `ingest` did."""
+
+    seen: int = 0
+    read: int = 0
+    unchanged: int = 0
+    unreadable: int = 0
+    left_out: int = 0
+    lines: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far reading has come: bytes as they lie on disk."""
+
+    bytes_done: int
+    bytes_total: int
+    logs_done: int
+    logs_total: int
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log that has to be read."""
+
+    log_id: str
+    root: str
+    path: str
+    bytes: int
+    modified_at: dt.datetime
+    owner: str | None
+
+    @property
+    def file(self) -> Path:
+        return _file(self.root, self.path)
+
+
+@dataclass
+class Batch:
+    """Chunks of several whole logs, or one piece of a large log with the state that the piece before it leaves."""
+
+    logs: list[Log]
+    chunks: list[Chunk]
+    part: str
+    compressions: list[str | None]
+    fingerprints: list[str]
+    before: "Future[match.State] | None" = None
+    after: "Future[match.State] | None" = None
+    tally: "Tally | None" = None
+    failed: list[tuple[Log, str]] = field(default_factory=list)
+
+
+@dataclass
+class Tally:
+    """Counts of a large log over its pieces."""
+
+    ledger: list[pl.DataFrame] = field(default_factory=list)
+    records: int = 0
+    formats: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+
+
+def log_id(root: str, path: str) -> str:
+    """The identity of a log: a hash of its absolute address."""
+    address = root if Path(root).name == path and not Path(root, path).exists() else str(Path(root, path))
+    return hashlib.blake2b(address.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def ingest(
+    paths: Sequence[Path],
+    out: Path,
+    formats: Formats,
+    *,
+    jobs: int,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Ingested:
+    """Read what is new or changed under `paths` into the tables of `out`.
+
+    Logs are never changed. What cannot be read is a row in `logs` with its reason. Raises StoreError where `out` cannot
+    be written.
+    """
+    began = time.perf_counter()
+    store = Store(out)
+    with store.writer("trainqc ingest") as writer:
+        found = discover(paths, out=out)
+        known = store.scan(LOGS).select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
+        plan = _plan(found, known)
+        writer.drop_logs(plan.replaced)
+        _write_unopened(writer, plan.unopened)
+        counts = _read_all(plan.to_read, writer, formats, jobs, on_progress, known)
+        writer.commit()
+    return replace(
+        counts,
+        seen=plan.unchanged + len(plan.to_read),
+        unchanged=plan.unchanged,
+        left_out=plan.unopened.filter(pl.col("status") == "left_out").height,
+        unreadable=counts.unreadable + plan.unopened.filter(pl.col("status") == "unreadable").height,
+        seconds=time.perf_counter() - began,
+    )
+
+
+# ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Plan:
+    to_read: list[Log]
+    unchanged: int
+    replaced: list[str]
+    unopened: pl.DataFrame
+
+
+def _plan(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
+    """An unchanged log (same address, size and modification time) costs the `stat` that discovered it."""
+    logs = found.filter(pl.col("kind") == "log")
+    same = logs.join(known, on=["root", "path", "bytes", "modified_at"], how="semi", nulls_equal=True)
+    new = logs.join(same, on=["root", "path"], how="anti", nulls_equal=True)
+    ids = _ids(new)
+    columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner"))
+    to_read = list(map(Log, ids, *columns))
+    unopened = found.filter(pl.col("kind") != "log").rename({"kind": "status"})
+    unopened = unopened.with_columns(log_id=pl.Series(_ids(unopened), dtype=pl.String))
+    return Plan(to_read, same.height, [*ids, *unopened["log_id"]], unopened)
+
+
+def _ids(rows: pl.DataFrame) -> list[str]:
+    return [log_id(root, path) for root, path in zip(rows["root"], rows["path"], strict=True)]
+
+
+def _file(root: str, path: str) -> Path:
+    whole = Path(root, path)
+    return Path(root) if Path(root).name == path and not whole.exists() else whole
+
+
+def _write_unopened(writer: Writer, unopened: pl.DataFrame) -> None:
+    if unopened.height:
+        writer.write(writer.new_part(), {"logs": unopened.with_columns(**ZEROS)})
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_all(
+    logs: list[Log],
+    writer: Writer,
+    formats: Formats,
+    jobs: int,
+    on_progress: Callable[[Progress], None] | None,
+    known: pl.DataFrame,
+) -> Ingested:
+    total = sum(log.bytes for log in logs)
+    fingerprints: dict[str, str] = {}
+    done = Ingested()
+    running: dict[Future[Ingested], int] = {}
+    committed = time.monotonic()
+
+    def collect(until: int) -> None:
+        nonlocal done
+        while len(running) > until:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                del running[future]
+                one = future.result()
+                done = replace(
+                    done,
+                    read=done.read + one.read,
+                    lines=done.lines + one.lines,
+                    bytes=done.bytes + one.bytes,
+                    unreadable=done.unreadable + one.unreadable,
+                )
+                if on_progress:
+                    on_progress(Progress(done.bytes, total, done.read, len(logs)))
+
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        for batch in _batches(logs, writer, fingerprints):
+            if batch.before is None and time.monotonic() - committed > COMMIT_EVERY_S:
+                collect(0)
+                writer.commit()
+                committed = time.monotonic()
+            collect(jobs)
+            running[pool.submit(_work, batch, writer, formats)] = len(batch.chunks)
+        collect(0)
+    writer.drop_logs(_moved(known, fingerprints))
+    return done
+
+
+def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
+    """Logs that vanished from one address and came at another, with the same size and ends: they were moved, and their
+    rows have followed by being read again."""
+    same = known.filter((pl.col("bytes") > 0) & pl.col("fingerprint").is_in(list(fingerprints.values())))
+    same = same.filter(~pl.col("log_id").is_in(list(fingerprints)))
+    ids = zip(same["log_id"], same["root"], same["path"], strict=True)
+    return [log_id for log_id, root, path in ids if not _file(root, path).exists()]
+
+
+def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> Iterator[Batch]:
+    batch = _new_batch(writer)
+    size = 0
+    for log in logs:
+        try:
+            whole, chunks, kind = _open(log, len(batch.chunks))
+        except (OSError, ValueError) as error:
+            batch.failed.append((log, _reason(error)))
+            continue
+        fingerprints[log.log_id] = _fingerprint(log, whole)
+        if whole is not None:
+            batch.fingerprints.append(fingerprints[log.log_id])
+            batch.logs.append(log)
+            batch.chunks.append(whole)
+            batch.compressions.append(kind)
+            size += len(whole.data)
+            if size >= CHUNK_BYTES or len(batch.chunks) >= BATCH_LOGS:
+                yield batch
+                batch, size = _new_batch(writer), 0
+            continue
+        if batch.chunks or batch.failed:
+            yield batch
+            batch, size = _new_batch(writer), 0
+        yield from _pieces(log, fingerprints[log.log_id], chunks, kind, writer)
+    if batch.chunks or batch.failed:
+        yield batch
+
+
+def _new_batch(writer: Writer) -> Batch:
+    return Batch([], [], writer.new_part(), [], [])
+
+
+def _open(log: Log, number: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
+    """The log as one chunk, or a stream of chunks where it is larger than one."""
+    if log.bytes <= CHUNK_BYTES:
+        with log.file.open("rb", buffering=0) as file:
+            data = file.read(CHUNK_BYTES + 1) if log.bytes == 0 else file.readall()
+        if compression(data[:6]) is None and len(data) <= 2 * CHUNK_BYTES:
+            return Chunk(number, data, first=True, last=True), iter(()), None
+    stream, kind = open_text(log.file)
+    chunks = read_chunks(stream, number)
+    first = next(chunks)
+    if first.last:
+        stream.close()
+        return first, iter(()), kind
+    return None, _closing(stream, first, chunks), kind
+
+
+def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    try:
+        yield first
+        yield from chunks
+    finally:
+        stream.close()  # type: ignore[attr-defined]
+
+
+def _pieces(
+    log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer
+) -> Iterator[Batch]:
+    group, tally = writer.new_part(), Tally()
+    before: Future[match.State] | None = Future()
+    before.set_result(match.State())
+    for number, chunk in enumerate(chunks):
+        after: Future[match.State] = Future()
+        yield Batch([log], [replace(chunk, log=0)], f"{group}-{number}", [kind], [fingerprint], before, after, tally)
+        before = after
+
+
+def _fingerprint(log: Log, whole: Chunk | None) -> str:
+    if whole is not None:
+        ends = whole.data[:ENDS_BYTES] + whole.data[-ENDS_BYTES:]
+    else:
+        with log.file.open("rb") as file:
+            ends = file.read(ENDS_BYTES)
+            file.seek(max(0, log.bytes - ENDS_BYTES))
+            ends += file.read(ENDS_BYTES)
+    return hashlib.blake2b(b"%d " % log.bytes + ends, digest_size=8).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+# ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
+    try:
+        return _worked(batch, writer, formats)
+    except BaseException as error:
+        if batch.after is not None and not batch.after.done():
+            batch.after.set_exception(error)
+        raise
+
+
+def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
+    lines = split(batch.chunks)
+    batch.chunks = [replace(chunk, data=b"") for chunk in batch.chunks]
+    claims = match.claim(lines, formats)
+    state = batch.before.result() if batch.before is not None else match.State()
+    if batch.after is not None:
+        batch.after.set_result(match.advance(claims, formats, state, batch.logs[0].modified_at))
+    anchors = pl.DataFrame(
+        {"log": range(len(batch.logs)), "modified_at": [log.modified_at for log in batch.logs]},
+        schema={"log": pl.UInt32, "modified_at": pl.Datetime("us", "UTC")},
+    )
+    settled = match.settle(claims, formats, state, anchors)
+    ids = pl.Series("log_id", [log.log_id for log in batch.logs], dtype=pl.String)
+    tables = {name: _with_ids(frame, ids) for name, frame in settled.tables.items()}
+    tables["issues"] = _with_ids(settled.issues, ids)
+    tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
+    tables["sources"] = _sources(settled, claims, ids, state)
+    for name, columns in (("events", ("message",)), ("issues", ("raw",)), ("sources", ("text",)), ("progress", ("bar",))):
+        if name in tables:
+            tables[name] = mask(tables[name], columns)
+    tables["logs"] = _log_rows(batch, settled, claims, writer)
+    writer.write(batch.part, tables)
+    finished = 0 if batch.tally is not None and not tables["logs"].height else len(batch.logs)
+    return Ingested(
+        read=finished,
+        lines=int(settled.ledger["lines"].sum()),
+        bytes=sum(log.bytes for log in batch.logs) if finished else 0,
+        unreadable=len(batch.failed),
+    )
+
+
+def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
+
+
+def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
+    """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
+    cited = [frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None]
+    cited.append(settled.issues.select("log", "line"))
+    if (progress := settled.tables.get("progress")) is not None:
+        by_log = progress.select("log", "line").group_by("log")
+        cited += [by_log.agg(pl.min("line")), by_log.agg(pl.max("line"))]
+    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
+    frame = claims.lines.frame
+    if claims.lines.physical.height == 1:
+        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
+    else:
+        near = frame.join(wanted, on=["log", "line"], how="semi")
+    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
+    return text.select(
+        log_id=ids.gather(text["log"]),
+        line=pl.col("line") + state.line,
+        redraw="redraw",
+        text=pl.col("text").str.head(SOURCE_CHARACTERS),
+    )
+
+
+def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims, writer: Writer) -> pl.DataFrame:
+    """Rows of `logs`; for a large log only with its last piece, over all of them."""
+    progress = settled.tables.get("progress")
+    records = _count(progress) if progress is not None else pl.DataFrame(schema={"log": pl.UInt32, "records": pl.Int64})
+    seen = settled.formats.group_by("log").agg(formats=pl.col("format").sort())
+    codes = settled.issues.group_by("log").agg(codes=pl.col("code").unique())
+    ledger = settled.ledger
+    if batch.tally is not None:
+        tally = batch.tally
+        tally.ledger.append(ledger)
+        tally.records += int(records["records"].sum())
+        tally.formats.update(settled.formats["format"])
+        tally.codes.update(settled.issues["code"])
+        if not batch.chunks[-1].last:
+            return LOGS.empty()
+        ledger = pl.concat(tally.ledger).group_by("log").sum()
+        records = pl.DataFrame({"log": [0], "records": [tally.records]}, schema={"log": pl.UInt32, "records": pl.Int64})
+        seen = pl.DataFrame({"log": [0], "formats": [sorted(tally.formats)]}, schema={"log": pl.UInt32, "formats": pl.List(pl.String)})
+        codes = pl.DataFrame({"log": [0], "codes": [sorted(tally.codes)]}, schema={"log": pl.UInt32, "codes": pl.List(pl.String)})
+    numbers = range(len(batch.logs))
+    rows = _as_rows(batch.logs).with_columns(
+        log=pl.int_range(pl.len(), dtype=pl.UInt32),
+        fingerprint=pl.Series(batch.fingerprints, dtype=pl.String),
+        compression=pl.Series(batch.compressions, dtype=pl.String),
+        encoding=pl.Series([claims.lines.encodings.get(n, "utf-8") for n in numbers], dtype=pl.String),
+    )
+    for counts in (ledger, records, seen, codes):
+        rows = rows.join(counts, on="log", how="left")
+    rows = rows.with_columns(pl.col("records").fill_null(0), pl.col("formats").fill_null(NO_FORMATS))
+    failed = _as_rows([log for log, _ in batch.failed]).with_columns(
+        **ZEROS, status=pl.lit("unreadable"), message=pl.Series([why for _, why in batch.failed], dtype=pl.String)
+    )
+    return pl.concat([conform(_judged(rows).drop("log", "codes"), LOGS), conform(failed, LOGS)])
+
+
+def _as_rows(logs: list[Log]) -> pl.DataFrame:
+    names = ("log_id", "root", "path", "bytes", "modified_at", "owner")
+    return pl.DataFrame(
+        {name: [getattr(log, name) for log in logs] for name in names},
+        schema={name: LOGS.schema[name] for name in names},
+    )
+
+
+def _count(progress: pl.DataFrame) -> pl.DataFrame:
+    return progress.group_by("log").agg(records=pl.len().cast(pl.Int64))
+
+
+def _judged(rows: pl.DataFrame) -> pl.DataFrame:
+    """Status and message of logs that were read."""
+    has = pl.col("formats").list.len() > 0
+    cut = pl.col("codes").list.contains("truncated").fill_null(False)
+    binary = pl.col("codes").list.contains("bad_bytes").fill_null(False)
+    status = (
+        pl.when(pl.col("lines") == 0)
+        .then(pl.lit("empty"))
+        .when(cut)
+        .then(pl.lit("partial"))
+        .when(has)
+        .then(pl.lit("parsed"))
+        .otherwise(pl.lit("unrecognized"))
+    )
+    message = (
+        pl.when(status == "partial")
+        .then(pl.lit("damaged: read up to the damage"))
+        .when((status == "unrecognized") & binary)
+        .then(pl.lit("no text, or text in an encoding that is not read"))
+        .when(status == "unrecognized")
+        .then(pl.format("{} lines, no step, epoch or iteration counter found", "lines"))
+    )
+    return rows.with_columns(status=status, message=message)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use by affinity, cgroup and SLURM_CPUS_PER_TASK, at most 8."""
+    counts = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    for file, read in ((Path("/sys/fs/cgroup/cpu.max"), _cgroup_cores),):
+        try:
+            counts.append(read(file.read_text()))
+        except (OSError, ValueError):
+            continue
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if slurm.isdecimal():
+        counts.append(int(slurm))
+    return max(1, min(8, *counts))
+
+
+def _cgroup_cores(text: str) -> int:
+    quota, period = text.split()
+    return max(1, int(quota) // int(period))

@@ -1,0 +1,113 @@
+"""Learn a fast pattern from one line: where the fields stand is known from the record's pattern, the rest is copied.
+
+A record's pattern is general (optional parts, any blanks) and slow for it: an optional group costs three to five times
+(DESIGN.md, "Traps that were measured"). Lines of one layout differ in their digits alone, so a pattern made from one of
+them — its words as they stand, digits and blanks generalised, each field a class without blanks — cannot backtrack,
+needs no split of the pairs into names and values, and reads a million such lines at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import regex
+
+from ..parsers.contract import FLOAT, INT, SI_NUMBER, TEXT, Field, Record
+
+PROBE_TIMEOUT_S = 1.0
+"""A declared pattern that cannot be decided on one line in this time is left to the linear engine."""
+
+_NUMBER = regex.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf|NaN|Infinity)")
+_WORD = regex.compile(r"[0-9A-Za-z_.:/+-]+")
+_FREE_WORD = Field(TEXT.dtype, TEXT.read, "[0-9A-Za-z_.:/+-]+")
+_NUMERIC = (INT, FLOAT, SI_NUMBER)
+MAX_GROUPS = 64
+"""Lines with more pairs than this are read pair by pair."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A capture of a learned pattern: a field of the record, a known pair, a free pair, or the tail."""
+
+    kind: str  # field, known, free, tail
+    name: str
+    field: Field
+
+
+@dataclass(frozen=True)
+class Layout:
+    pattern: str
+    groups: tuple[Group, ...]
+
+
+def learn(record: Record, text: str) -> Layout | None:
+    """The layout of a line that `record.pattern` claims; None where it cannot be learned (the caller reads such lines
+    with the general pattern)."""
+    try:
+        match = regex.search(record.pattern, text, timeout=PROBE_TIMEOUT_S)
+        spans = sorted(_spans(record, text, match)) if match else []
+    except TimeoutError:
+        return None
+    if not spans or len(spans) > MAX_GROUPS:
+        return None
+    parts, groups, position = ["^"], [], 0
+    for start, end, group in spans:
+        if start < position:
+            return None
+        numeric = group.field in _NUMERIC
+        parts.append(generalised(text[position:start], before_number=numeric))
+        parts.append(f"({_class(group.field, text[start:end])})")
+        groups.append(group)
+        position = end
+    parts.append(generalised(text[position:].rstrip(" ")))
+    parts.append("$" if groups[-1].kind == "tail" else " *$")
+    return Layout("".join(parts), tuple(groups))
+
+
+def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tuple[int, int, Group]]:
+    named = match.groupdict()
+    for name, field in record.fields.items():
+        if named.get(name) is not None:
+            yield *match.span(name), Group("field", name, field)
+    if named.get("tail"):
+        yield *match.span("tail"), Group("tail", "tail", TEXT)
+    if record.pairs is None or named.get("pairs") is None:
+        return
+    start, end = match.span("pairs")
+    known = record.pairs.known
+    seen: set[str] = set()
+    for pair in regex.finditer(record.pairs.pattern, text[start:end], timeout=PROBE_TIMEOUT_S):
+        name, value = pair["name"], pair["value"]
+        if name in seen:
+            continue
+        seen.add(name)
+        at = (start + pair.start("value"), start + pair.end("value"))
+        yield *at, Group("known" if name in known else "free", name, known.get(name) or _free(value))
+
+
+def _free(value: str) -> Field:
+    return FLOAT if _NUMBER.fullmatch(value) else _FREE_WORD if _WORD.fullmatch(value) else TEXT
+
+
+def _class(field: Field, text: str) -> str:
+    return generalised(text) if field.layout is None or not text else field.layout
+
+
+def generalised(text: str, *, before_number: bool = False) -> str:
+    """A pattern for text of the same words: digits and runs of blanks may differ. Blanks before a number may vanish."""
+    pieces: list[str] = []
+    for piece in regex.split(r"([0-9]+| +)", text):
+        if not piece:
+            continue
+        pieces.append(
+            "[0-9]+" if piece[0].isdigit() and piece.isascii() else " +" if piece[0] == " " else _escaped(piece)
+        )
+    if pieces and before_number:
+        if pieces[-1] == " +":
+            pieces[-1] = " *"
+        elif pieces[-1] != "[0-9]+":
+            pieces.append(" *")
+    return "".join(pieces)
+
+
+def _escaped(text: str) -> str:
+    return "".join("\\" + c if c in r"\.+*?()|[]{}^$#&-~" else c for c in text)

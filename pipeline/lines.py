@@ -1,0 +1,297 @@
+"""Bytes of many logs → one frame of lines: the only place that splits, cleans and numbers text.
+
+    bytes ─► chunks (bounded, cut where a line or a redraw ends) ─► frame: log, line, redraw, piece, seq, row, text
+
+A *redraw* is one state of a progress bar: `\\r`, a run of `\\b`, and cursor movements end one. Only non-empty redraws
+count. `row` is how many lines the cursor goes back up after a redraw: tqdm moves down, draws and comes back up for a
+nested bar, so this is the bar's depth (0 for the outermost). (DESIGN.md: polars' `scan_lines`, ripgrep and DuckDB all
+see one line where a bar was redrawn 600,000 times.)
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+CHUNK_BYTES = 32 << 20
+"""Text that is worked on at once: a batch of small logs, or a piece of a large one."""
+
+LINE_BYTES = 64 << 10
+"""Of a line (or redraw) without any separator this much is kept; the rest is read and dropped, issue `long_line`."""
+
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+LINES = pl.Schema(
+    {
+        "log": pl.UInt32(),
+        "line": pl.Int64(),
+        "redraw": pl.Int32(),
+        "piece": pl.Int32(),
+        "seq": pl.Int64(),
+        "row": pl.Int32(),
+        "text": pl.String(),
+    }
+)
+
+_REDRAW = b"\x1c"  # ends a redraw that is not the last of its line; file separators in the text become blanks
+_ERASED = re.compile(rb"\x08+")
+_CURSOR_HOME = re.compile(rb"\x1b\[(?:[0-9;]*G|[0-9;]*K)")
+_CURSOR_UP = re.compile(rb"((?:\x1b\[[0-9]*A)+)")
+_UPS = r"((?:\x1b?\[[0-9]*A)+) *$"
+_ANSI = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~]?)"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of one log: whole lines, or whole redraws of a line that goes on in the next chunk."""
+
+    log: int
+    data: bytes
+    first: bool
+    last: bool
+    issues: tuple[str, ...] = ()
+
+
+@dataclass
+class Lines:
+    """The frame of a batch and what was odd: `issues` has log, line, redraw, code, raw.
+
+    `physical` counts `\\n`-ended lines per log in this batch (an unfinished last line counts as one). Line and redraw
+    numbers begin at 1 and 0 for each log; `shift` moves a log's later chunks behind its earlier ones."""
+
+    frame: pl.DataFrame
+    physical: pl.DataFrame
+    issues: pl.DataFrame
+    open_line: bool = False
+    encodings: dict[int, str] = field(default_factory=dict)
+
+
+ISSUE_SCHEMA = pl.Schema(
+    {"log": pl.UInt32(), "line": pl.Int64(), "redraw": pl.Int32(), "code": pl.String(), "raw": pl.String()}
+)
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def compression(head: bytes) -> str | None:
+    """The compression that a file's first bytes name (gzip, bz2, xz, zstd), by content and not by ending."""
+    return next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), None)
+
+
+def open_text(path: Path) -> tuple[BinaryIO, str | None]:
+    """Open a log for reading, through its compression. Raises OSError as `open` does."""
+    raw = path.open("rb", buffering=0)
+    kind = compression(raw.read(6))
+    raw.seek(0)
+    if kind is None:
+        return cast(BinaryIO, raw), None
+    if kind == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=raw)), kind
+    if kind == "bz2":
+        return cast(BinaryIO, bz2.BZ2File(raw)), kind
+    if kind == "xz":
+        return cast(BinaryIO, lzma.LZMAFile(raw)), kind
+    import zstandard  # only for .zst logs
+
+    return cast(
+        BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+    ), kind
+
+
+def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Cut a stream into chunks of about `size` bytes, at line ends where there are any, else at redraws.
+
+    Memory is bounded by `size`: of text without any separator LINE_BYTES are kept and the rest is dropped (`long_line`).
+    A damaged compressed stream ends the log early with the issue `truncated`.
+    """
+    rest, skipping = b"", False
+    issues: list[str] = []
+    ready: Chunk | None = None  # held back until it is known whether it is the last
+    while True:
+        try:
+            block = stream.read(size)
+        except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+            block, issues = b"", [*issues, f"truncated: {error}"]
+        except Exception as error:  # zstandard's own error class, imported only where such a log is read
+            if type(error).__name__ != "ZstdError":
+                raise
+            block, issues = b"", [*issues, f"truncated: {error}"]
+        if not block:
+            break
+        if skipping:
+            at = _first_separator(block)
+            if at < 0:
+                continue
+            block, skipping = block[at:], False
+        cut = block.rfind(b"\n") + 1
+        if cut == 0 and len(rest) + len(block) >= size:
+            cut = max(block.rfind(b"\r"), block.rfind(b"\b")) + 1
+            if cut == 0:
+                rest, skipping = (rest + block)[:LINE_BYTES], True
+                issues.append("long_line")
+                continue
+        if cut == 0:
+            rest += block
+            continue
+        data = b"".join((rest, memoryview(block)[:cut]))
+        if ready is not None:
+            yield ready
+        ready = Chunk(log, data, first=ready is None, last=False, issues=tuple(issues))
+        rest, issues = block[cut:], []
+    if ready is not None and (rest or issues):
+        yield ready
+        yield Chunk(log, rest, first=False, last=True, issues=tuple(issues))
+    elif ready is not None:
+        yield replace(ready, last=True)
+    else:
+        yield Chunk(log, rest, first=True, last=True, issues=tuple(issues))
+
+
+def _first_separator(block: bytes) -> int:
+    found = [at for at in (block.find(b"\n"), block.find(b"\r"), block.find(b"\b")) if at >= 0]
+    return min(found, default=-1)
+
+
+# ── splitting ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def split(chunks: Sequence[Chunk]) -> Lines:
+    """One frame of lines (schema LINES) for the chunks of a batch, each of another log, in their order.
+
+    Invalid bytes are replaced in the log that has them (`bad_bytes`), NUL bytes are dropped (`nul_bytes`); nothing of
+    the text is lost otherwise. Blank lines and redraws have no row: they count in `physical` alone.
+    """
+    notes: list[tuple[int, str, str]] = [
+        (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
+    ]
+    encodings: dict[int, str] = {}
+    texts: list[bytes] = []
+    for chunk in chunks:
+        data = chunk.data
+        if chunk.first and data.startswith(b"\xef\xbb\xbf"):
+            data, encodings[chunk.log] = data[3:], "utf-8-sig"
+        if not data.isascii():
+            data, bad = _repaired(data)
+            if bad:
+                notes.append((chunk.log, "bad_bytes", bad))
+        if b"\0" in data:
+            notes.append((chunk.log, "nul_bytes", f"{data.count(0)} NUL bytes"))
+            data = data.replace(b"\0", b"")
+        texts.append(data if data.endswith(b"\n") or not data else data + b"\n")
+    logs = [chunk.log for chunk in chunks]
+    counts = [text.count(b"\n") for text in texts]
+    physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
+    buffer = texts[0] if len(texts) == 1 else b"".join(texts)
+    texts.clear()
+    frame, long = _number(*_split(buffer), physical)
+    issues = pl.concat(
+        [
+            pl.DataFrame(
+                {"log": [n[0] for n in notes], "code": [n[1] for n in notes], "raw": [n[2] for n in notes]},
+                schema={"log": pl.UInt32, "code": pl.String, "raw": pl.String},
+            ),
+            long,
+        ],
+        how="diagonal_relaxed",
+    )
+    open_line = bool(chunks) and not chunks[-1].last and not chunks[-1].data.endswith(b"\n")
+    return Lines(frame, physical, _issue_rows(issues), open_line, encodings)
+
+
+def _issue_rows(issues: pl.DataFrame) -> pl.DataFrame:
+    return issues.select(
+        pl.col(name) if name in issues.columns else pl.lit(None, dtype).alias(name)
+        for name, dtype in ISSUE_SCHEMA.items()
+    )
+
+
+def _repaired(data: bytes) -> tuple[bytes, str]:
+    """Valid UTF-8: invalid bytes become U+FFFD. Returns what was wrong, empty where nothing was."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = data.decode("utf-8", errors="replace")
+        return text.encode("utf-8"), f"invalid byte 0x{data[error.start]:02x} at byte {error.start}"
+    return data, ""
+
+
+def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
+    """Texts in order, with `ends`: whether a line end follows (and not another redraw); and whether any redraw did."""
+    escapes, carriage = b"\x1b" in buffer, b"\r" in buffer
+    if carriage:
+        buffer = buffer.replace(b"\r\n", b"\n")
+    if escapes:
+        buffer = _CURSOR_UP.sub(rb"\1\r", _CURSOR_HOME.sub(b"\r", buffer))
+    if b"\b" in buffer:
+        buffer = _ERASED.sub(b"\r", buffer)
+    redrawn = b"\r" in buffer
+    if redrawn:
+        buffer = buffer.replace(_REDRAW, b" ").replace(b"\r", _REDRAW + b"\n")
+    frame = pl.scan_lines(buffer, name="text").collect() if buffer else pl.DataFrame(schema={"text": pl.String})
+    text = pl.col("text")
+    if redrawn:
+        frame = frame.select(
+            text=text.str.strip_suffix(_REDRAW.decode()).str.strip_chars_end(" "),
+            ends=~text.str.ends_with(_REDRAW.decode()),
+        )
+    if escapes or (redrawn and b"[A" in buffer):
+        frame = frame.with_columns(row=text.str.extract(_UPS).str.count_matches("A").fill_null(0).cast(pl.Int32))
+        odd = text.str.contains(_CONTROL) | (pl.col("row") > 0)
+        clean = (
+            text.str.replace(_UPS, "").str.replace_all(_ANSI, "").str.replace_all(_CONTROL, "").str.strip_chars_end(" ")
+        )
+        frame = frame.with_columns(text=pl.when(odd).then(clean).otherwise(text))
+    return frame, redrawn
+
+
+def _number(frame: pl.DataFrame, redrawn: bool, physical: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the texts their log, line and redraw; drop blank ones. Also returns the issues `long_line`."""
+    text, counts = frame["text"], physical["lines"]
+    logs = physical["log"].repeat_by(counts).explode() if physical.height > 1 else None
+    of_line = pl.int_ranges(1, counts + 1, eager=True).explode() if physical.height > 1 else None
+    filled = text.str.len_bytes() > 0
+    if redrawn:
+        begins = frame["ends"].shift(1, fill_value=True)
+        at = (begins.cum_sum() - 1).cast(pl.UInt32)
+        order = filled.cast(pl.Int32).cum_sum()
+        before = (order - filled.cast(pl.Int32)).to_frame("n").with_columns(b=begins)
+        start = before.select(pl.when("b").then("n").forward_fill()).to_series()
+        redraw = order - 1 - start
+    else:
+        at, redraw = None, None
+
+    def per_line(values: pl.Series | None, single: pl.Series) -> pl.Series:
+        known = single if values is None else values
+        return known if at is None else known.gather(at)
+
+    n = physical["lines"].sum()
+    first_log = physical["log"][0] if physical.height else 0
+    numbered = pl.DataFrame(
+        {
+            "log": per_line(logs, pl.repeat(first_log, n, dtype=pl.UInt32, eager=True)),
+            "line": per_line(of_line, pl.int_range(1, n + 1, dtype=pl.Int64, eager=True)),
+            "redraw": redraw if redraw is not None else pl.repeat(0, text.len(), dtype=pl.Int32, eager=True),
+            "piece": pl.repeat(0, text.len(), dtype=pl.Int32, eager=True),
+        }
+    )
+    numbered = numbered.with_columns(frame["row"] if "row" in frame.columns else pl.lit(0, pl.Int32).alias("row"), text)
+    if not filled.all():
+        numbered = numbered.filter(filled)
+    numbered = numbered.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64)).select(LINES.names())
+    too_long = numbered["text"].str.len_bytes() > LINE_BYTES
+    long = numbered.filter(too_long).select(
+        "log", "line", "redraw", code=pl.lit("long_line"), raw=pl.col("text").str.head(120)
+    )
+    if too_long.any():
+        kept = pl.when(too_long).then(pl.col("text").str.head(LINE_BYTES // 4)).otherwise("text")
+        numbered = numbered.with_columns(text=kept)
+    return numbered.cast(dict(LINES)), long

@@ -1,0 +1,300 @@
+"""The end of a run: what was read, what needs a look, one line per run, what no log says, where everything is.
+
+`summary` returns text and prints nothing. Text of logs and names of files come in as rich `Text`, never as markup, and
+without control characters, so that no log can colour or move a terminal. Without glyphs every sign is spelt out.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from . import words
+from .overview import NEEDED, Overview, RunLine
+
+MOST_RUNS = 30
+MOST_LOOKS = 12
+MOST_UNREAD = 5
+
+STATE_STYLES = {
+    "finished": "green",
+    "running": "cyan",
+    "failed": "bold red",
+    "stalled": "yellow",
+    "interrupted": "yellow",
+}
+SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+_PLAIN = str.maketrans({"·": "|", "–": "-", "×": "x", "…": "...", "→": "->", "≥": ">=", "⌈": "", "⌉": ""})
+
+
+class Read(Protocol):
+    """What ingest counts, as far as the summary shows it."""
+
+    @property
+    def logs_seen(self) -> int: ...
+    @property
+    def logs_read(self) -> int: ...
+    @property
+    def logs_unchanged(self) -> int: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def lines(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are; None where there are none."""
+
+    report: Path | None
+    tables: Path
+    draft: Path | None = None
+
+
+def header(version: str, roots: Sequence[str], *, files: int, size_bytes: int, threads: int) -> str:
+    """The first line: trainqc 0.1.0 · 33 files, 18.6 MB under work_dirs · 4 threads · nothing leaves this machine."""
+    under = words.listed(words.one_line(root, 80) for root in roots[:3]) + (" and others" if len(roots) > 3 else "")
+    return " · ".join(
+        (
+            f"trainqc {version}",
+            f"{words.plural(files, 'file')}, {words.size(size_bytes)} under {under}",
+            words.plural(threads, "thread"),
+            "nothing leaves this machine",
+        )
+    )
+
+
+def as_dict(seen: Overview, *, places: Places, ingested: Read | None = None) -> dict[str, Any]:
+    """The summary as plain values for `--json`: times in ISO 8601 on the log's own clock, unknown is None."""
+    content = asdict(seen)
+    for run in content["runs"]:
+        for name in ("started_at", "ended_at"):
+            run[name] = run[name].isoformat() if isinstance(run[name], datetime) else None
+    content["missing"] = dict(seen.missing)
+    content["states"] = dict(seen.states)
+    counted = ("logs_seen", "logs_read", "logs_unchanged", "left_out", "lines", "seconds")
+    content["read"] = None if ingested is None else {name: getattr(ingested, name) for name in counted}
+    content["places"] = {name: None if path is None else str(path) for name, path in asdict(places).items()}
+    return content
+
+
+def summary(
+    seen: Overview,
+    *,
+    places: Places,
+    ingested: Read | None = None,
+    width: int = 110,
+    colour: bool = False,
+    glyphs: bool = True,
+    most_runs: int = MOST_RUNS,
+) -> str:
+    """The whole end of a run as text of at most `width` columns, ending in a newline.
+
+    `colour` adds ANSI styles; `glyphs` False spells every sign out. Over `most_runs` runs the table keeps those
+    that need a look, then the newest, and says how many it left to the report.
+    """
+    buffer = io.StringIO()
+    console = Console(
+        file=buffer,
+        width=max(width, 40),
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    say = _Words(glyphs)
+    parts: Iterable[RenderableType | None] = (
+        _read_line(seen, ingested, say),
+        _looks(seen, say),
+        _runs(seen, say, console.width, most_runs),
+        _not_said(seen, places, say),
+        _unread(seen, say),
+        _places(places, say),
+    )
+    shown = [part for part in parts if part is not None]
+    for place, part in enumerate(shown):
+        if place:
+            console.print()
+        console.print(part)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+@dataclass(frozen=True)
+class _Words:
+    glyphs: bool
+
+    def __call__(self, text: str, style: str = "", limit: int = 300) -> Text:
+        """Harmless text for the terminal."""
+        clean = words.one_line(text, limit)
+        return Text(clean if self.glyphs else clean.translate(_PLAIN), style=style)
+
+    def severity(self, severity: str) -> Text:
+        mark = words.SEVERITY_MARKS.get(severity, "~") if self.glyphs else words.SEVERITY_WORDS.get(severity, "note")
+        return Text(mark, style=SEVERITY_STYLES.get(severity, ""))
+
+    def state(self, state: str) -> Text:
+        mark = f"{words.STATE_MARKS.get(state, '?')} " if self.glyphs else ""
+        return Text(mark + words.one_line(state, 20), style=STATE_STYLES.get(state, ""))
+
+
+def _read_line(seen: Overview, ingested: Read | None, say: _Words) -> Text:
+    runs = words.plural(len(seen.runs), "run")
+    if ingested is None:
+        return say(f"{runs} in {words.plural(seen.logs, 'log')}.")
+    if ingested.logs_unchanged and not ingested.logs_read:
+        read = f"Nothing changed in {words.plural(ingested.logs_seen, 'log')}: {runs}"
+    elif ingested.logs_unchanged:
+        changed = words.plural(ingested.logs_read, "changed log")
+        read = f"Read {changed} of {words.count(ingested.logs_seen)} ({words.plural(ingested.lines, 'line')}): {runs}"
+    else:
+        read = f"Read {words.plural(ingested.logs_read, 'log')} ({words.plural(ingested.lines, 'line')}) as {runs}"
+    text = f"{read}, in {words.number(ingested.seconds, 2)} s."
+    if ingested.left_out:
+        text += f" Left out: {words.plural(ingested.left_out, 'file that is no log', 'files that are no logs')}."
+    if seen.unread:
+        text += f" Not understood: {words.count(len(seen.unread))}."
+    return say(text)
+
+
+def _looks(seen: Overview, say: _Words) -> RenderableType | None:
+    if not seen.looks:
+        return None
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, max_width=32, overflow="ellipsis")
+    grid.add_column(overflow="fold")
+    for look in seen.looks[:MOST_LOOKS]:
+        body = say(look.message)
+        if look.advice:
+            body.append("\n").append_text(say(look.advice, "dim"))
+        if look.where:
+            body.append("\n" if look.advice else "  ").append_text(say(look.where, "dim"))
+        grid.add_row(say.severity(look.severity), say(look.run, "bold", 80), body)
+    return _titled("NEEDS A LOOK", grid, len(seen.looks) - MOST_LOOKS, say)
+
+
+def _runs(seen: Overview, say: _Words, width: int, most: int) -> RenderableType | None:
+    if not seen.runs:
+        return say("No training run was found.")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+    columns = [column for column in _COLUMNS if width >= column.from_width]
+    for column in columns:
+        widest = 28 if column.title in ("RUN", "BEST") else None
+        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", max_width=widest)
+    for line in seen.runs[:most]:
+        table.add_row(*(_cell(column.title, line, say) for column in columns))
+    legend = f"? = the log does not say · {words.NONE_SEEN} = none seen · wall without the gap between attempts"
+    notes = [say(legend, "dim")]
+    if any(column.title == "GPU-H" for column in columns):
+        notes.append(say("GPU-h = counted ranks × wall", "dim"))
+    left = len(seen.runs) - most
+    if left > 0:
+        notes.insert(0, say(f"… and {words.plural(left, 'more run')} in the report", "dim"))
+    notes += [
+        say(_going(line), "dim") for line in seen.runs[:most] if line.state == "running" and line.eta_s is not None
+    ]
+    return _stack(table, *notes)
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    justify: Any
+    from_width: int
+
+
+_COLUMNS = (
+    _Column("RUN", "left", 0),
+    _Column("STATE", "left", 0),
+    _Column("PROGRESS", "right", 0),
+    _Column("%", "right", 100),
+    _Column("S/ITER", "right", 0),
+    _Column("SAMPLES/H", "right", 78),
+    _Column("UPDATES", "right", 92),
+    _Column("WALL", "right", 68),
+    _Column("GPU-H", "right", 106),
+    _Column("BEST", "left", 106),
+)
+
+
+def _cell(title: str, line: RunLine, say: _Words) -> Text:
+    match title:
+        case "RUN":
+            return say(line.run, "bold", 80)
+        case "STATE":
+            return say.state(line.state)
+        case "PROGRESS":
+            return say(line.progress)
+        case "%":
+            return say("" if line.progress_fraction is None else f"{line.progress_fraction * 100:.0f}")
+        case "S/ITER":
+            return say(words.measured(line.s_per_iter))
+        case "SAMPLES/H":
+            return say(words.number(line.samples_per_hour))
+        case "UPDATES":
+            return say(words.count(line.updates_done))
+        case "WALL":
+            return say(words.short_duration(line.wall_s))
+        case "GPU-H":
+            return say(words.number(line.gpu_hours))
+        case _:
+            return say(line.best)
+
+
+def _going(line: RunLine) -> str:
+    return f"{line.run}: about {words.duration(line.eta_s)} to go"
+
+
+def _not_said(seen: Overview, places: Places, say: _Words) -> RenderableType | None:
+    if not seen.missing:
+        return None
+    counts = dict(seen.missing)
+    said = " · ".join(
+        f"{words.FIELD_NAMES[name]}: {words.plural(counts[name], 'run')}" for name in NEEDED if name in counts
+    )
+    lines = [say(said)]
+    if places.draft is not None:
+        lines.append(say(f"fill in and run again: {places.draft}", limit=4096))
+    return _titled("NOT SAID BY THE LOGS", _stack(*lines), 0, say)
+
+
+def _unread(seen: Overview, say: _Words) -> RenderableType | None:
+    if not seen.unread:
+        return None
+    lines = []
+    for log in seen.unread[:MOST_UNREAD]:
+        size = "" if log.lines is None else f"{words.plural(log.lines, 'line')}, "
+        lines.append(say(f"{log.path}: {size}{log.message or log.status}"))
+    return _titled("NOT UNDERSTOOD", _stack(*lines), len(seen.unread) - MOST_UNREAD, say)
+
+
+def _places(places: Places, say: _Words) -> RenderableType:
+    lines = [] if places.report is None else [say(f"Report  {places.report}", limit=4096)]
+    lines.append(say(f"Tables  {places.tables}/*/*.parquet", limit=4096))
+    return _stack(*lines)
+
+
+def _titled(title: str, body: RenderableType, more: int, say: _Words) -> RenderableType:
+    rest = [Padding(say(f"… and {more:,} more in the report", "dim"), (0, 0, 0, 1))] if more > 0 else []
+    return _stack(Text(title, style="bold"), Padding(body, (0, 0, 0, 1)), *rest)
+
+
+def _stack(*parts: RenderableType) -> RenderableType:
+    grid = Table.grid()
+    grid.add_column(overflow="fold")
+    for part in parts:
+        grid.add_row(part)
+    return grid

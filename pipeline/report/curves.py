@@ -1,0 +1,187 @@
+"""Rows of `progress` and `metrics` → what a chart draws: points over training iterations, few enough to draw. Pure.
+
+A million points are reduced to buckets of equal width that keep the lowest, the mean and the highest value, so that a
+spike of one iteration is still seen. Values that are no finite numbers become points of the series `odd`.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from . import words
+from .model import Chart, Mark
+
+BUCKETS = 500
+MOST_POINTS = 3 * BUCKETS
+MOST_EPOCH_MARKS = 60
+
+KEYS = ("log_id", "line", "redraw", "piece")
+PROGRESS_COLUMNS = (
+    *KEYS,
+    *("bar", "rank", "phase", "epoch", "iter", "iters_per_epoch", "global_iter", "s_per_iter", "data_s_per_iter"),
+)
+LOSS_COLUMNS = (*KEYS, "phase", "value")
+
+_TRAIN = pl.col("phase").is_null() | (pl.col("phase") == "train")
+
+
+def curve_records(
+    progress: pl.DataFrame, losses: pl.DataFrame, attempts: pl.DataFrame, iters_per_epoch: int | None
+) -> pl.DataFrame:
+    """One row per record of the run's logs, on one axis: x f64, axis str, phase, loss, s_per_iter, data_s_per_iter.
+
+    `progress` has PROGRESS_COLUMNS and `losses` LOSS_COLUMNS (metrics of that name). Where a resume did iterations
+    again, the later attempt's record stands. x is the global iteration; where a record prints none, it is counted from
+    epoch and iteration, from the restarts of a bar, or, where only epochs are printed, it is the epoch.
+    """
+    both = (
+        progress.select(PROGRESS_COLUMNS)
+        .join(losses.select(LOSS_COLUMNS).rename({"value": "loss"}), on=KEYS, how="full", coalesce=True)
+        .with_columns(pl.coalesce("phase", "phase_right").alias("phase"))
+    )
+    placed = _of_attempts(both, attempts).filter(
+        pl.col("rank").is_null() | (pl.col("rank") == pl.col("rank").min()),
+        _innermost_bar(both, iters_per_epoch),
+    )
+    epoch_length = pl.coalesce("iters_per_epoch", pl.lit(iters_per_epoch, pl.Int64))
+    train_iter = pl.when(_TRAIN).then("iter")
+    turns = (train_iter < train_iter.forward_fill().shift(1)).fill_null(False).cum_sum()
+    by_epoch = (pl.col("epoch") - 1) * epoch_length + pl.col("iter")
+    by_turn = turns * pl.coalesce(epoch_length, pl.col("iter").max()) + pl.col("iter")
+    placed = placed.sort("turn", *KEYS).with_columns(
+        pl.coalesce("global_iter", by_epoch, by_turn).alias("train_x"), pl.int_range(1, pl.len() + 1).alias("ordinal")
+    )
+    trains = placed.filter(_TRAIN)
+    if trains["train_x"].is_not_null().any():
+        axis, train_x = "iteration", pl.col("train_x")
+        val_epoch = pl.col("epoch") * pl.lit(iters_per_epoch, pl.Int64)
+    elif trains["epoch"].is_not_null().any():
+        axis, train_x, val_epoch = "epoch", pl.col("epoch"), pl.col("epoch")
+    else:
+        axis, train_x, val_epoch = "record", pl.col("ordinal"), pl.lit(None, pl.Int64)
+    train_x = pl.when(_TRAIN).then(train_x)
+    val_x = pl.coalesce(val_epoch, train_x.forward_fill(), pl.col("global_iter"))
+    return placed.select(
+        pl.when(_TRAIN).then(train_x).otherwise(val_x).cast(pl.Float64).alias("x"),
+        pl.lit(axis).alias("axis"),
+        "phase",
+        "loss",
+        "s_per_iter",
+        "data_s_per_iter",
+    ).filter(pl.col("x").is_not_null())
+
+
+def _of_attempts(records: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
+    """Only the lines of the run's attempts, with `turn`, the order of these attempts in time."""
+    if attempts.is_empty():
+        return records.with_columns(pl.lit(0).alias("turn"))
+    spans = (
+        attempts.sort("started_at", "log_id", "first_line", nulls_last=True)
+        .select("log_id", "first_line", "last_line")
+        .with_row_index("turn")
+    )
+    first, last = pl.col("first_line").fill_null(0), pl.col("last_line").fill_null(2**62)
+    return records.join(spans, on="log_id", how="inner").filter(pl.col("line").is_between(first, last))
+
+
+def _innermost_bar(records: pl.DataFrame, iters_per_epoch: int | None) -> pl.Expr:
+    """Of several bars, the one whose total is the run's iterations per epoch; everything where none has that."""
+    counted = pl.col("iters_per_epoch") == pl.lit(iters_per_epoch, pl.Int64)
+    if iters_per_epoch is None or records.filter(pl.col("bar").is_not_null(), counted).is_empty():
+        return pl.lit(True)
+    return pl.col("bar").is_null() | counted
+
+
+def loss_chart(records: pl.DataFrame, marks: tuple[Mark, ...]) -> Chart | None:
+    """Train loss: printed values and their running mean; validation loss as points. None where no loss was printed."""
+    train, val = (_series(records.filter(which), "loss") for which in (_TRAIN, pl.col("phase") == "val"))
+    if train.is_empty() and val.is_empty():
+        return None
+    window = min(max(train.height // 40, 5), 200)
+    finite = _finite(train)
+    smooth = finite.with_columns(pl.col("y").rolling_mean(window, min_samples=1, center=True))
+    smoothed = 2 * window < finite.height <= MOST_POINTS  # reduced points are means already
+    points = _points(raw=train, mean=smooth if smoothed else finite.clear(), val=val)
+    odd = train.height + val.height - finite.height - _finite(val).height
+    alt = f"Loss over training: {words.plural(train.height, 'printed value')}"
+    if finite.height:
+        first, last, lowest = finite.select(pl.first("y"), pl.last("y").alias("last"), pl.min("y").alias("lowest")).row(
+            0
+        )
+        alt += f", from {words.loss(first)} to {words.loss(last)}, lowest {words.loss(lowest)}"
+    if val.height:
+        alt += f"; {words.plural(val.height, 'validation value')}"
+    if odd:
+        alt += f"; {words.plural(odd, 'value')} NaN or infinite"
+    label = f"mean of {window}" if smoothed else ""
+    return Chart("loss", "Loss", alt, _axis(records), "loss", points, marks, level_label=label)
+
+
+def pace_chart(records: pl.DataFrame, marks: tuple[Mark, ...], s_per_iter: float | None) -> Chart | None:
+    """Seconds per iteration as printed, the part spent waiting for data, the run's median. None where nothing was."""
+    train = records.filter(_TRAIN)
+    pace, wait = _series(train, "s_per_iter"), _series(train, "data_s_per_iter")
+    if pace.is_empty():
+        return None
+    values = _finite(pace)
+    alt = f"Seconds per iteration: {words.plural(pace.height, 'printed value')}"
+    if values.height:
+        low, high = (words.number(end) for end in values.select(pl.min("y"), pl.max("y").alias("high")).row(0))
+        alt += f", {low} to {high} s" if low != high else f", {low} s throughout"
+    if s_per_iter is not None:
+        alt += f", median of the run {words.number(s_per_iter)} s"
+    if wait.height:
+        alt += "; waiting for data shaded"
+    label = "" if s_per_iter is None else f"median {words.number(s_per_iter)} s"
+    points = _points(raw=pace, wait=wait)
+    return Chart("pace", "Pace", alt, _axis(records), "seconds per iteration", points, marks, s_per_iter, label)
+
+
+def chart_marks(
+    epoch_ends: Sequence[int | None], events: pl.DataFrame, iters_per_epoch: int | None
+) -> tuple[Mark, ...]:
+    """Where epochs end, checkpoints were saved and attempts were resumed, in iterations; epoch ends where few."""
+    ends = sorted({float(end) for end in epoch_ends if end is not None})[:-1]
+    at = pl.coalesce("global_iter", pl.col("epoch") * pl.lit(iters_per_epoch, pl.Int64)).cast(pl.Float64)
+    marks = [Mark("epoch", tuple(ends))] if len(ends) <= MOST_EPOCH_MARKS else []
+    for kind in ("checkpoint", "resume"):
+        xs = events.filter(pl.col("kind") == kind).select(at.alias("x"))["x"].drop_nulls().unique().sort()
+        marks.append(Mark(kind, tuple(xs.to_list()[-MOST_POINTS:])))
+    return tuple(mark for mark in marks if mark.xs)
+
+
+def reduce(points: pl.DataFrame) -> pl.DataFrame:
+    """x, y → x, y, lo, hi with at most BUCKETS rows where there were more than MOST_POINTS: mean, lowest and highest of
+    each bucket of equal width in x. `points` holds finite values only.
+    """
+    if points.height <= MOST_POINTS:
+        return points.select("x", "y", pl.col("y").alias("lo"), pl.col("y").alias("hi"))
+    low, width = pl.col("x").min(), pl.col("x").max() - pl.col("x").min()
+    bucket = ((pl.col("x") - low) / width * BUCKETS).floor().clip(0, BUCKETS - 1)
+    return (
+        points.group_by(bucket.alias("bucket"))
+        .agg(pl.mean("x"), pl.mean("y"), pl.min("y").alias("lo"), pl.max("y").alias("hi"))
+        .sort("bucket")
+        .drop("bucket")
+    )
+
+
+def _series(records: pl.DataFrame, column: str) -> pl.DataFrame:
+    """x, y of one column; of several values at one x the last stands."""
+    seen = records.select("x", pl.col(column).alias("y")).drop_nulls("y")
+    return seen.unique("x", keep="last", maintain_order=True).sort("x")
+
+
+def _finite(points: pl.DataFrame) -> pl.DataFrame:
+    return points.filter(pl.col("y").is_finite())
+
+
+def _points(**series: pl.DataFrame) -> pl.DataFrame:
+    frames = [reduce(_finite(points)).select(pl.lit(name).alias("series"), pl.all()) for name, points in series.items()]
+    odd = pl.concat([points.filter(~pl.col("y").is_finite()) for points in series.values()]).unique("x").sort("x")
+    odd = odd.gather_every(max(1, -(-odd.height // BUCKETS))).with_columns(lo=pl.col("y"), hi=pl.col("y"))
+    return pl.concat([*frames, odd.select(pl.lit("odd").alias("series"), pl.all())])
+
+
+def _axis(records: pl.DataFrame) -> str:
+    return "record" if records.is_empty() else records["axis"][0]

@@ -1,0 +1,193 @@
+"""Shapes of more than one line: regions, tables under a header, and whole documents, among the lines nobody claimed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ..parsers.contract import KEY, Document, Region, Table
+from .detect import Formats, hinted
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Open:
+    """What is open at the end of a piece of a large log: a region, and the last header of each table."""
+
+    region: Key | None = None
+    headers: Mapping[Key, str] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """Rows of tables and documents, lines of regions; `known` and `parsed` are seq of the batch's frame."""
+
+    rows: dict[Key, pl.DataFrame]
+    regions: dict[Key, pl.DataFrame]
+    known: pl.Series
+    parsed: pl.Series
+    issues: list[pl.DataFrame]
+
+
+def find(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Open | None) -> Found:
+    """All stretches of a batch. rest: the lines that no record claimed; banners: those that a `known` record claimed."""
+    before = before or Open()
+    found = Found({}, {}, _no_seq(), _no_seq(), [])
+    taken = _no_seq()
+    for name, shape in formats.documents():
+        rows, seq = _document(shape, rest)
+        found.rows[name, shape.name] = rows
+        taken = taken.append(seq)
+    rest = _without(rest, taken)
+    found.parsed = taken
+    for name, shape in formats.tables():
+        rows, header, seq, _ = _table(shape, rest, before.headers.get((name, shape.name)))
+        found.rows[name, shape.name] = rows
+        found.known, found.parsed = found.known.append(header), found.parsed.append(seq)
+        rest = _without(rest, header.append(seq))
+    states = _regions(rest, banners, formats, before.region)
+    for name, shape in formats.regions():
+        mine = states.get((name, shape.name))
+        lines = rest.clear().with_columns(region=pl.lit(None, pl.Int64)) if mine is None else mine
+        found.regions[name, shape.name] = lines.select(*KEY, "region", "text")
+        found.known = found.known.append(lines["seq"])
+    return found
+
+
+def open_at_end(
+    rest: pl.DataFrame, banners: pl.DataFrame, frame: pl.DataFrame, formats: Formats, before: Open | None
+) -> Open:
+    """What goes on in the next piece of the same log."""
+    before = before or Open()
+    headers = dict(before.headers)
+    for name, shape in formats.tables():
+        *_, header = _table(shape, rest, headers.get((name, shape.name)))
+        if header is not None:
+            headers[name, shape.name] = header
+    if not frame.height:
+        return Open(before.region, headers)
+    end = frame["seq"][-1]
+    for key, lines in _regions(rest, banners, formats, before.region).items():
+        if lines.height and lines["seq"][-1] == end:
+            return Open(key, headers)
+    return Open(None, headers)
+
+
+def _no_seq() -> pl.Series:
+    return pl.Series("seq", [], dtype=pl.Int64)
+
+
+def _without(rest: pl.DataFrame, seq: pl.Series) -> pl.DataFrame:
+    return rest.filter(~pl.col("seq").is_in(seq.implode())) if len(seq) else rest
+
+
+# ── regions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _regions(
+    rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Key | None
+) -> dict[Key, pl.DataFrame]:
+    """Lines of each region with `region`, a number that grows with the stretches of the batch."""
+    shapes: dict[Key, Region] = {(name, shape.name): shape for name, shape in formats.regions()}
+    starts = {key: _starts(shape, rest).append(_starts(shape, banners)) for key, shape in shapes.items()}
+    begun = {key: seq for key, seq in starts.items() if len(seq)}
+    if begun and banners.height:
+        heads = banners.filter(pl.col("seq").is_in(pl.concat(list(begun.values())).implode()))
+        rest = pl.concat([rest, heads]).sort("seq")
+    goes_on = before if before in shapes and rest.height and rest["seq"][0] == 0 else None
+    if not begun and goes_on is None:
+        return {}
+    seq = pl.col("seq")
+    any_start = pl.concat(list(begun.values())) if begun else _no_seq()
+    gap = (seq.diff() != 1) | (pl.col("log") != pl.col("log").shift(1))
+    marked = rest.with_columns(
+        starts=seq.is_in(any_start.implode()), gap=gap.fill_null(True) & ~((seq == 0) & (goes_on is not None))
+    ).with_columns(number=pl.col("starts").cum_sum().cast(pl.Int64))
+    found: dict[Key, pl.DataFrame] = {}
+    for key in {*begun, *({goes_on} if goes_on else ())}:
+        pattern = shapes[key].stop
+        stop = pl.lit(False) if pattern is None else pl.col("text").str.contains(pattern)
+        mine = seq.is_in(starts[key].implode())
+        ends = pl.col("starts") | pl.col("gap") | stop
+        state = pl.when(mine).then("number").when(ends).then(pl.lit(-1, pl.Int64))
+        if key == goes_on:
+            state = pl.when((seq == 0) & ~pl.col("starts") & ~stop).then(pl.lit(0, pl.Int64)).otherwise(state)
+        lines = marked.with_columns(region=state.forward_fill()).filter(pl.col("region") >= 0)
+        found[key] = lines.select(*rest.columns, "region")
+    return found
+
+
+def _starts(shape: Region, rest: pl.DataFrame) -> pl.Series:
+    text = pl.col("text")
+    return rest.filter(hinted(shape.hints, text)).filter(text.str.contains(shape.start))["seq"]
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _table(
+    shape: Table, rest: pl.DataFrame, header: str | None
+) -> tuple[pl.DataFrame, pl.Series, pl.Series, str | None]:
+    """Typed rows, seq of header lines, seq of rows, and the header that is in force at the end."""
+    text = pl.col("text")
+    named = {name: kind.dtype for name, kind in shape.columns.values()}
+    schema = {**KEY, "row": pl.Int32(), **named}
+    heads = rest.filter(hinted(shape.hints, text)).filter(text.str.contains(shape.header))
+    if not heads.height and header is None:
+        return pl.DataFrame(schema=schema), _no_seq(), _no_seq(), None
+    last = heads["text"][-1] if heads.height else header
+    of_log = heads.select("log", "seq", head="text")
+    if header is not None and rest.height:
+        first = rest.head(1).select("log", seq=pl.lit(-1, pl.Int64), head=pl.lit(header))
+        of_log = pl.concat([first, of_log])
+    body = (
+        rest.join(heads.select("seq"), on="seq", how="anti")
+        .filter(text.str.contains(shape.row))
+        .sort("seq")
+        .join_asof(of_log.sort("seq"), on="seq", by="log", check_sortedness=False)
+        .drop_nulls("head")
+        .with_columns(cells=_cells(shape, text), names=_cells(shape, pl.col("head")))
+        .filter(pl.col("cells").list.len() == pl.col("names").list.len())
+    )
+    parts = [pl.DataFrame(schema=schema)]
+    for head in body["head"].unique(maintain_order=True):
+        mine = body.filter(pl.col("head") == head)
+        names = mine["names"][0].to_list()
+        columns = [
+            shape.columns[cell][1].read(mine["cells"].list.get(at)).alias(shape.columns[cell][0])
+            for at, cell in enumerate(names)
+            if cell in shape.columns
+        ]
+        typed = mine.select(*KEY, "row").with_columns(columns)
+        parts.append(typed)
+    rows = pl.concat(parts, how="diagonal_relaxed").select(schema)
+    return rows, heads["seq"], rows["seq"], last
+
+
+def _cells(shape: Table, text: pl.Expr) -> pl.Expr:
+    if shape.separator == " ":
+        return text.str.extract_all(r"[^ ]+")
+    return text.str.split(shape.separator).list.eval(pl.element().str.strip_chars(" \"'"))
+
+
+# ── documents ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _document(shape: Document, rest: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Load each log that is one JSON value with all the hints: one call a file."""
+    schema = {**KEY, "row": pl.Int32(), **shape.schema}
+    text = pl.col("text")
+    has_all = pl.all_horizontal(text.str.contains(hint, literal=True).any() for hint in shape.hints)
+    begins = text.first().str.contains(r"^\s*[\[{]") & (pl.col("line").first() <= pl.len())
+    logs = rest.group_by("log", maintain_order=True).agg(ok=has_all & begins).filter("ok")["log"]
+    parts, taken = [pl.DataFrame(schema=schema)], _no_seq()
+    for log in logs:
+        lines = rest.filter(pl.col("log") == log)
+        loaded = shape.load("\n".join(lines["text"]))
+        if loaded is None:
+            continue
+        at = lines.head(1).select(*KEY, "row")
+        parts.append(loaded.join(at, how="cross").select(schema))
+        taken = taken.append(lines["seq"])
+    return pl.concat(parts), taken
