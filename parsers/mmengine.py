@@ -41,7 +41,7 @@ from .contract import (
 )
 
 LOGGED_AT = r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})"
-PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ - )"
+PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ -(?: |$))"
 COUNTER = r"(?:\[ *(?P<epoch>[0-9]+)\])?\[ *(?P<iter>[0-9]+)/(?P<total>[0-9]+)\]"
 VALUES = {
     "lr": FLOAT,
@@ -58,7 +58,7 @@ TRAIN = Record(
     name="train",
     hints=("Epoch(train)", "Iter(train)"),
     pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\(train\) +{COUNTER}(?P<pairs>(?: .*)?)$",
-    almost=r"(?:Epoch|Iter)\(train\)",
+    almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\(train\)",
     fields={**STAMPED, "unit": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
     examples=(
@@ -73,7 +73,7 @@ EVAL = Record(
     name="eval",
     hints=("Epoch(val)", "Iter(val)", "Epoch(test)", "Iter(test)"),
     pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\((?P<mode>val|test)\) +{COUNTER}(?P<pairs>(?: .*)?)$",
-    almost=r"(?:Epoch|Iter)\((?:val|test)\)",
+    almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\((?:val|test)\)",
     fields={**STAMPED, "unit": TEXT, "mode": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
     examples=(
@@ -186,7 +186,7 @@ WRAPPED = _message(
 )
 BANNER = Record(
     name="banner",
-    hints=(" - INFO - ", " - WARNING - ", " - ERROR - ", " - DEBUG - ", " - CRITICAL - "),
+    hints=(" - INFO -", " - WARNING -", " - ERROR -", " - DEBUG -", " - CRITICAL -"),
     pattern=rf"{PREFIX}",
     fields=STAMPED,
     known=True,
@@ -250,14 +250,56 @@ HOOKS = Region(
 )
 SAMPLE_TEXT = Region(
     name="sample_text",
-    hints=("EvaluateChatHook", "Sample output:", " example:"),
-    start=r" - (?:before_\w+ in EvaluateChatHook\.|after_\w+ in EvaluateChatHook\.|Sample output:|(?:train|val|test) example:)",
+    hints=("EvaluateChatHook", "Sample output:", " example:", " <s>"),
+    start=r" - (?:before_\w+ in EvaluateChatHook\.|after_\w+ in EvaluateChatHook\.|Sample output:|(?:train|val|test) example:| <s>)",
     stop=None,
     examples=(
         (
             "2024/04/15 22:47:00 - mmengine - INFO - Sample output:",
             "<s><|User|>:红烧鱼的做法<eoh>",
             "2024/04/15 22:47:04 - mmengine - INFO - ",
+        ),
+    ),
+)
+
+INITIALIZED = Region(
+    name="initialized",
+    hints=("Name of parameter - Initialization information",),
+    start=r"^Name of parameter - Initialization information",
+    stop=None,
+    examples=(
+        (
+            "Name of parameter - Initialization information",
+            "backbone.conv1.weight - torch.Size([64, 3, 7, 7]): ",
+            "PretrainedInit: load from resnet18.pth ",
+            "2023/06/08 01:40:34 - mmengine - INFO - ",
+        ),
+    ),
+)
+MISMATCH = Region(
+    name="mismatch",
+    hints=("The model and loaded state dict do not match exactly",),
+    start=r"The model and loaded state dict do not match exactly$",
+    stop=None,
+    examples=(
+        (
+            "2023/06/08 01:40:34 - mmengine - WARNING - The model and loaded state dict do not match exactly",
+            "size mismatch for head.fc.bias: copying a param with shape torch.Size([1000]) from checkpoint",
+            "2023/06/08 01:40:35 - mmengine - INFO - ",
+        ),
+    ),
+)
+DRAWN_TABLE = Region(
+    name="drawn_table",
+    hints=("+-----",),
+    start=r"^\+-[-+]+\+$",
+    stop=r"^[^|+]",
+    examples=(
+        (
+            "+------------+-------+-------+",
+            "|   Class    |  IoU  |  Acc  |",
+            "+------------+-------+-------+",
+            "2023/06/16 11:51:16 - mmengine - INFO - ",
         ),
     ),
 )
@@ -482,6 +524,9 @@ PARSER = Parser(
         CONFIG,
         HOOKS,
         SAMPLE_TEXT,
+        INITIALIZED,
+        MISMATCH,
+        DRAWN_TABLE,
     ),
     to_tables,
 )

@@ -111,6 +111,8 @@ def parsed(name: str, written: str) -> Value:
 def checked(values: Mapping[str, object], where) -> dict[str, Value]:
     good: dict[str, Value] = {}
     for name, value in values.items():
+        if isinstance(value, dict):
+            raise SettingsError(f"{where(name)}: a table within a table; a glob with a dot has to be quoted: [\"a.b/*\"]")
         if name not in SETTABLE:
             raise SettingsError(f"{where(name)}: unknown name {name!r}; allowed are {', '.join(SETTABLE)}")
         kind, meaning = SETTABLE[name]

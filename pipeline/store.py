@@ -305,16 +305,16 @@ class Writer:
         if not self._dropped:
             return
         gone = pl.col("log_id").is_in(sorted(self._dropped), nulls_equal=True)
-        touched: dict[str, bool] = {}
-        for part, file in plan[LOGS.name].items():
-            touched[_group(part)] = touched.get(_group(part), False) or _any(LOGS, file, gone)
+        named = _holding(LOGS, plan[LOGS.name], gone)
+        known = {_group(part) for part in plan[LOGS.name]}
+        touched = {_group(part) for part in named}
         for table in PARSED:
-            for part, file in list(plan[table.name].items()):
-                if part != EMPTY and touched.get(_group(part), True) and _any(table, file, gone):
-                    kept = self._stage(table, _scan(table, [file]).filter(~gone))
-                    plan[table.name][part] = kept
-                    if not _any(table, kept, pl.lit(True)):
-                        del plan[table.name][part]
+            parts = plan[table.name]
+            maybe = {part: parts[part] for part in parts if _group(part) in touched or _group(part) not in known}
+            for part in named if table is LOGS else _holding(table, maybe, gone):
+                parts[part] = self._stage(table, _scan(table, [parts[part]]).filter(~gone))
+                if not _holding(table, {part: parts[part]}, pl.lit(True)):
+                    del parts[part]
 
     def _add(self, plan: Parts) -> None:
         for name, parts in self._staged.items():
@@ -334,7 +334,8 @@ class Writer:
             if EMPTY in parts and pl.scan_parquet(parts[EMPTY], glob=False).collect_schema() == table.schema:
                 continue
             for part, file in parts.items():
-                parts[part] = self._stage(table, _scan(table, [file]))
+                if not file.is_relative_to(self._staging):
+                    parts[part] = self._stage(table, _scan(table, [file]))
             parts[EMPTY] = self._stage(table, table.empty())
 
     def _compact(self, plan: Parts) -> None:
@@ -389,14 +390,25 @@ def _parts(generation: Path) -> Parts:
     }
 
 
-def _scan(table: Table, files: Sequence[Path]) -> pl.LazyFrame:
+def _scan(table: Table, files: Sequence[Path], file: str | None = None) -> pl.LazyFrame:
+    """Rows of these files with the columns of `table`; `file` names a column for the path, if one is wanted."""
     return pl.scan_parquet(
-        list(files), schema=table.schema, missing_columns="insert", extra_columns="ignore", glob=False
-    ).select(table.schema.names())
+        list(files),
+        schema=table.schema,
+        missing_columns="insert",
+        extra_columns="ignore",
+        include_file_paths=file,
+        glob=False,
+    ).select(*table.schema.names(), *([file] if file else []))
 
 
-def _any(table: Table, file: Path, condition: pl.Expr) -> bool:
-    return _scan(table, [file]).filter(condition).head(1).collect().height > 0
+def _holding(table: Table, parts: Mapping[str, Path], condition: pl.Expr) -> list[str]:
+    """The parts with at least one row for which `condition` is true."""
+    if not parts:
+        return []
+    found = _scan(table, list(parts.values()), file="file").filter(condition).select(pl.col("file").unique()).collect()
+    files = set(found["file"])
+    return [part for part, file in parts.items() if str(file) in files]
 
 
 def _group(part: str) -> str:

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from trainqc.pipeline import store as room
 from trainqc.pipeline.store import MARKER, Store, StoreBusy, StoreError
-from trainqc.pipeline.tables import FACTS, LOGS, METRICS, PROGRESS, RUNS, TABLES
+from trainqc.pipeline.tables import FACTS, LOGS, METRICS, PROGRESS, RUNS, TABLES, Table
 
 
 @pytest.fixture
@@ -142,6 +142,22 @@ def test_unchanged_parts_are_links(store: Store) -> None:
     assert values(store) == {"a": 1.0, "b": 1.0}
 
 
+def test_rows_are_written_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part is written when it is given and never again by the commits after it, the first one included."""
+    staged: list[str] = []
+    stage = room.Writer._stage
+    monkeypatch.setattr(
+        room.Writer, "_stage", lambda self, table, data: staged.append(table.name) or stage(self, table, data)
+    )
+    with store.writer("test") as writer:
+        writer.write("p", rows("a"))
+        writer.write("q", rows("b"))
+        writer.commit()
+        writer.write("r", rows("c"))
+        writer.commit()
+    assert staged.count("metrics") == 3 + 1, "three parts and the empty one"
+
+
 def test_no_name_outlives_a_removal(store: Store) -> None:
     """When rows leave a table, all its files get new names, as links: a reader that listed the old ones cannot mix."""
     with store.writer("test") as writer:
@@ -165,13 +181,19 @@ def test_dropping_rewrites_only_what_holds_the_log(store: Store, monkeypatch: py
         writer.write("h", rows("c"))
         writer.write("loose", {"facts": pl.DataFrame({"log_id": ["a", None, "c"], "name": ["x", "y", "z"]})})
         writer.commit()
-        looked: list[str] = []
-        real = room._any
-        monkeypatch.setattr(room, "_any", lambda table, file, *a: looked.append(file.name) or real(table, file, *a))
+        looked: dict[str, set[str]] = {}
+        real = room._holding
+
+        def spy(table: Table, parts: dict[str, Path], condition: pl.Expr) -> list[str]:
+            looked.setdefault(table.name, set()).update(parts)
+            return real(table, parts, condition)
+
+        monkeypatch.setattr(room, "_holding", spy)
         writer.drop_logs(["a"])
         writer.commit()
-    assert "h.1.parquet" in looked, "the `logs` part is read"
-    assert looked.count("h.1.parquet") == 1, "its metrics part is not"
+    assert looked["logs"] >= {"g-0", "h"}
+    assert looked["metrics"] == {"g-0", "g-1"}, "not h, whose logs are known"
+    assert looked["facts"] == {"loose"}
     assert values(store) == {"b": 1.0, "c": 1.0}
     assert store.read(FACTS)["name"].to_list() == ["y", "z"]
     assert "g-1.2.parquet" not in files(store), "a part without rows is gone"

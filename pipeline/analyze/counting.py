@@ -6,33 +6,35 @@ T iterations in all. Only direct identities are used here; solving for what no l
 
 import polars as pl
 
-from .stats import ceil_div
+from .stats import ceil_div, product
 
 INFINITE = "InfiniteSampler"
 GROUPED = "LengthGroupedSampler"
 DEFAULT = "DefaultSampler"
 FLOORED = "InternRepoSampler"
-WHOLE = (
-    "num_samples",
-    "batch_size",
-    "world_size",
-    "grad_accum",
-    "epochs_planned",
-    "iters_planned",
-    "iters_per_epoch",
-    "sequence_parallel",
-    "sampler_batch",
-)
+# stated counts and where they stop being counts: 2^31 for what fits a machine, 2^53 for what is counted
+WHOLE = {
+    "num_samples": 2**53,
+    "val_samples": 2**53,
+    "iters_planned": 2**53,
+    "iters_per_epoch": 2**53,
+    "val_iters": 2**53,
+    "batch_size": 2**31,
+    "sampler_batch": 2**31,
+    "world_size": 2**31,
+    "gpus_visible": 2**31,
+    "grad_accum": 2**31,
+    "epochs_planned": 2**31,
+    "sequence_parallel": 2**31,
+}
 
 
 def whole(frame: pl.DataFrame) -> pl.DataFrame:
-    """Stated counts as whole numbers: a fraction, zero or less states nothing that can be counted with."""
+    """Stated counts as whole numbers: a fraction, zero or less states nothing that can be counted with, and has no source."""
+    fits = {name: (pl.col(name) > 0) & (pl.col(name) == pl.col(name).floor()) & (pl.col(name) < most) for name, most in WHOLE.items()}
     return frame.with_columns(
-        pl.when((pl.col(name) > 0) & (pl.col(name) == pl.col(name).floor()) & (pl.col(name) < 2**53))
-        .then(pl.col(name))
-        .cast(pl.Int64)
-        .alias(name)
-        for name in WHOLE
+        *(pl.when(good).then(pl.col(name)).cast(pl.Int64).alias(name) for name, good in fits.items()),
+        *(pl.when(good).then(f"{name}_from").alias(f"{name}_from") for name, good in fits.items()),
     )
 
 
@@ -130,12 +132,12 @@ def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
 
 def plan(runs: pl.DataFrame) -> pl.DataFrame:
     """T: as printed or stated, else E · I with the source of E; and how many epochs are done."""
-    product = pl.col("epochs_planned") * pl.col("iters_per_epoch")
+    in_all = product(pl.col("epochs_planned"), pl.col("iters_per_epoch"))
     return runs.with_columns(
-        iters_planned=pl.coalesce("total", product),
+        iters_planned=pl.coalesce("total", in_all),
         iters_planned_from=pl.when(pl.col("total").is_not_null())
         .then("total_from")
-        .when(product.is_not_null())
+        .when(in_all.is_not_null())
         .then("epochs_planned_from"),
         epochs_done=pl.when(pl.col("iters_per_epoch") > 0).then(pl.col("iters_done") / pl.col("iters_per_epoch")),
     )

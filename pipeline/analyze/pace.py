@@ -33,7 +33,7 @@ def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
     else:
         marked = marked.with_columns(edge=pl.lit(None, pl.Int64))
     same_attempt = pl.col("train") & pl.col("train").shift(1) & (pl.col("aid").diff() == 0)
-    clean = pl.col("near") & ~(pl.col("edge") > pl.col("before")).fill_null(False)
+    clean = pl.col("near") & ~(pl.col("edge") >= pl.col("before")).fill_null(False)
     gap_s = pl.col("logged_at").diff().dt.total_microseconds() / 1e6
     return (
         marked.with_columns(

@@ -8,7 +8,7 @@ import polars as pl
 
 STAMP = r"^\d{8}_\d{6}"
 COPY = r"\.jsonl?(\.(gz|bz2|xz|zst))?$"
-ENDINGS = r"(\.(log|txt|out|err|json|jsonl|gz|bz2|xz|zst))+$"
+ENDINGS = r"(\.(log|txt|out|err|json|jsonl|bin|gz|bz2|xz|zst))+$"
 # folder and file names that every project has, or that are numbers only: they name no run
 NAMELESS = (
     r"(?i)^([\d_.:T-]*|vis_data|work_?dirs?|exps?|experiments?|logs?|out|outputs?|results?|runs?|train|training"
@@ -48,8 +48,8 @@ def above(path: str) -> pl.Expr:
 def names(runs: pl.DataFrame) -> pl.DataFrame:
     """`runs` (run_id, path, stem: of the run's first log) with `name` and `experiment`.
 
-    The name is the innermost folder of the path that says something; where several runs share it, the stem; then both;
-    then both with the end of run_id, which never depends on the order of rows. No name holds a slash.
+    The name is safe as a file name: letters, digits and `_.+=@-`, 120 at most, no dot in front. It is the innermost folder of the path that says something; where several runs share it, the stem; then both;
+    then both with the end of run_id, which never depends on the order of rows.
     """
     folders = pl.col("path").str.split("/").list.slice(0, pl.col("path").str.count_matches("/", literal=True))
     telling = folders.list.eval(
@@ -64,17 +64,22 @@ def names(runs: pl.DataFrame) -> pl.DataFrame:
     both = pl.when(mark == plain).then(plain).otherwise(pl.concat_str(plain, pl.lit("-"), mark))
     step = runs.with_columns(
         experiment=pl.when(telling.list.len() > 0).then(telling.list.join("/")).otherwise(plain),
-        plain=plain,
-        own=pl.coalesce(stem, both),
-        both=both,
+        plain=clean(plain),
+        own=clean(pl.coalesce(stem, both)),
+        both=clean(both),
     )
     unique = (
         pl.when(pl.col("plain").is_unique()).then("plain").when(pl.col("own").is_unique()).then("own").otherwise("both")
     )
     step = step.with_columns(name=unique)
     full = pl.concat_str(
-        "name", pl.lit("-"), pl.col("run_id").str.slice(0, 6), pl.lit("-"), pl.col("run_id").str.split("-").list.last()
+        "name", pl.lit("-"), pl.col("run_id").str.slice(0, 8), pl.lit("-"), pl.col("run_id").str.split("-").list.last()
     )
     return step.with_columns(name=pl.when(pl.col("name").is_unique()).then("name").otherwise(full)).drop(
         "plain", "own", "both"
     )
+
+
+def clean(name: pl.Expr) -> pl.Expr:
+    """A name without what a path, a terminal or a page could take for its own."""
+    return name.str.replace_all(r"[^\w.+=@-]", "_").str.replace(r"^\.+", "_").str.slice(0, 120)

@@ -42,3 +42,11 @@ def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
 def ceil_div(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     """⌈numerator / denominator⌉ of whole numbers, without the rounding of floats; null where the denominator is not above zero."""
     return pl.when(denominator > 0).then((numerator + denominator - 1) // denominator)
+
+
+def product(*factors: pl.Expr) -> pl.Expr:
+    """The product of whole numbers, null beyond 2^53: counters that no machine reached must not wrap around into plausible ones."""
+    whole, size = factors[0], factors[0].cast(pl.Float64).abs()
+    for factor in factors[1:]:
+        whole, size = whole * factor, size * factor.cast(pl.Float64).abs()
+    return pl.when(size < 2**53).then(whole)

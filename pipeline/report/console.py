@@ -191,11 +191,14 @@ def _runs(seen: Overview, say: _Words, width: int, most: int) -> RenderableType 
         return say("No training run was found.")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
     columns = [column for column in _COLUMNS if width >= column.from_width]
-    for column in columns:
-        widest = 28 if column.title in ("RUN", "BEST") else None
-        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", max_width=widest)
-    for line in seen.runs[:most]:
-        table.add_row(*(_cell(column.title, line, say) for column in columns))
+    rows = [[_cell(column.title, line, say) for column in columns] for line in seen.runs[:most]]
+    for place, column in enumerate(columns):
+        # names may be cut to fit the window, numbers never
+        name = column.title in ("RUN", "BEST")
+        size = {"max_width": 28} if name else {"min_width": max(row[place].cell_len for row in rows)}
+        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", **size)
+    for row in rows:
+        table.add_row(*row)
     legend = f"? = the log does not say · {words.NONE_SEEN} = none seen · wall without the gap between attempts"
     notes = [say(legend, "dim")]
     if any(column.title == "GPU-H" for column in columns):

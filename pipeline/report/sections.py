@@ -458,11 +458,16 @@ def _lr_span(row: Row) -> str:
 
 def _time(run: Row) -> Section:
     wall, training = run["wall_s"], run["train_s"]
+    pace = words.UNKNOWN if training is None else _from(run, "s_per_iter")
     span = "" if run["started_at"] is None or run["ended_at"] is None else f", {_clock_span(run)}"
     gaps = " (without the gaps between attempts)" if (run["attempts"] or 1) > 1 else ""
     rows: list[tuple[str, Phrase, Phrase]] = [
         (f"wall clock{span}{gaps}", phrase(Strong(_with_hours(wall))), phrase(_from(run, "wall_s"))),
-        ("training" + _training_product(run), phrase(_share(training, wall)), phrase(_from(run, "s_per_iter"))),
+        (
+            "training" + _training_product(run),
+            phrase(_share(training, wall)),
+            phrase(pace),
+        ),
     ]
     if wall is not None and training is not None and training <= wall:
         rows.append(

@@ -5,7 +5,6 @@ Every function takes None for "the log does not say" and writes `?` for it: neve
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -172,7 +171,6 @@ def one_line(text: str | None, limit: int = 300) -> str:
 
 
 def _shown(character: str) -> str:
-    if character.isascii():
-        return character if character.isprintable() else " " if character.isspace() else ""
-    category = unicodedata.category(character)
-    return " " if category in ("Zl", "Zp", "Zs") else "" if category in ("Cc", "Cf", "Cs", "Cn") else character
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else ""

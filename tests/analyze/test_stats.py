@@ -36,7 +36,7 @@ def test_no_values() -> None:
 @given(st.integers(0, 10**12), st.integers(1, 10**6))
 def test_ceil_div(a: int, b: int) -> None:
     """⌈a/b⌉ is exact for large numbers too."""
-    assert pl.select(ceil_div(pl.lit(a), pl.lit(b))).item() == -(-a // b)
+    assert pl.select(ceil_div(pl.lit(a, pl.Int64), pl.lit(b, pl.Int64))).item() == -(-a // b)
 
 
 @pytest.mark.parametrize("zero", [0, None])
