@@ -13,7 +13,7 @@ Patterns must be understood by Rust's regex engine (linear time: no look-around,
 words between the fields, the order of names) a pattern that cannot backtrack, and reads all lines of that layout with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -246,18 +246,27 @@ class Matched:
         """KEY, `region` (one number a stretch) and `text` of the region's lines, in order."""
         return self.regions[name]
 
-    def metrics(self, record: str, rows: pl.DataFrame, rename: Mapping[str, str] | None = None) -> pl.DataFrame:
+    def metrics(
+        self,
+        record: str,
+        rows: pl.DataFrame,
+        rename: Mapping[str, str] | None = None,
+        only: Collection[str] | None = None,
+    ) -> pl.DataFrame:
         """The record's free pairs as rows of `metrics`.
 
         rows: the record's rows, in the order of `Matched.rows`, with phase, epoch, iter and global_iter as `progress`
         has them. A leading `val_`, `eval_` or `test_` of a name becomes the phase; `rename` maps other printed names.
+        `only` keeps these printed names, and costs nothing for the others.
         """
         context = rows.select(*METRIC_CONTEXT)
-        parts = [_metric_rows(context, values, rename or {}) for values in self.record_values[record]]
+        wanted = [v for v in self.record_values[record] if only is None or not isinstance(v.name, str) or v.name in only]
+        parts = [_metric_rows(context, values, rename or {}) for values in wanted]
         if not parts:
             empty = {"name": pl.String(), "printed_name": pl.String(), "value": pl.Float64()}
             return context.clear().with_columns(pl.lit(None, dtype).alias(name) for name, dtype in empty.items())
-        return pl.concat(parts, rechunk=False)
+        rows = pl.concat(parts, rechunk=False)
+        return rows if only is None else rows.filter(pl.col("printed_name").is_in(list(only)))
 
     def word_facts(self, record: str) -> pl.DataFrame:
         """The record's pairs whose values are no numbers, as rows of `facts`: each value once a log."""

@@ -351,7 +351,7 @@ def to_tables(matched: Matched) -> Tables:
         "progress": [_progress(rows) for rows in parts.values()],
         "metrics": metrics,
         "facts": [*_header_facts(matched), *_line_facts(matched), *(matched.word_facts(name) for name in parts)],
-        "events": _events(matched, metrics),
+        "events": _events(matched, [matched.metrics(name, rows, only=("loss",)) for name, rows in parts.items()]),
     }
 
 
@@ -467,15 +467,15 @@ def _line_facts(matched: Matched) -> list[pl.DataFrame]:
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _events(matched: Matched, metrics: list[pl.DataFrame]) -> list[pl.DataFrame]:
+def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
         "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32),
         "global_iter": pl.when(pl.col("what").str.starts_with("iter")).then("count"),
     }
     starts = matched.region("environment").unique(["log", "region"], keep="first", maintain_order=True)
     saved, best, resumed = matched.rows("checkpoint"), matched.rows("best"), matched.rows("resumed")
-    loss = [m.filter((pl.col("name") == "loss") & ~pl.col("value").is_finite()) for m in metrics]
-    not_finite = pl.concat([m.select("log", "line", "epoch", "global_iter", "value") for m in loss])
+    odd = [loss.filter(~pl.col("value").is_finite()) for loss in losses]
+    not_finite = pl.concat([rows.select("log", "line", "epoch", "global_iter", "value") for rows in odd])
     return [
         _event(starts, "start", pl.lit("process started"), {}),
         _event(saved, "checkpoint", pl.format("Saving checkpoint at {} {}", "count", "what"), counted),

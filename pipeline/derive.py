@@ -1,4 +1,4 @@
-"""From the parsed tables to attempts, runs, epochs and findings: reads and writes through the store, judges nothing itself.
+"""From the parsed tables to attempts, runs, epochs and findings, through the store; judges nothing itself.
 
 Progress rows are the only large table: they are read in batches of whole logs, narrow, and leave only aggregates.
 """
@@ -92,7 +92,7 @@ def analyze(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Tables:
-    """The derived tables from the parsed ones (name → frame of that table's schema); pure. The order of rows means nothing."""
+    """The derived tables from the parsed ones (name → frame of its schema); pure. The order of rows means nothing."""
     logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)

@@ -41,6 +41,7 @@ NO_TEXT = {
     "compiled file": "so dll dylib exe pyc pyo pyd class cubin ptx nsys-rep ncu-rep qdrep",
 }
 KINDS = {ending: kind for kind, endings in NO_TEXT.items() for ending in endings.split()}
+SMALL_BIN_BYTES = 4 << 20
 COMPRESSED = ("gz", "bz2", "xz", "zst")
 LEFT_OUT_FOLDERS = {
     ".git": "version control",
@@ -130,7 +131,7 @@ class _Search:
                     if name in MARKED_FOLDERS and (folder or name == MARKER):
                         self._add(folder or ".", "left_out", f"folder left out: {MARKED_FOLDERS[name]}")
                         return []
-                    if (ending := _ending(name)) and not entry.is_dir(follow_symlinks=False):
+                    if (ending := _ending(name)) and not entry.is_dir(follow_symlinks=False) and not _may_be_text(entry):
                         tally[ending] += 1
                     else:
                         entries.append(entry)
@@ -188,6 +189,11 @@ def _ending(name: str) -> tuple[str, str] | None:
     if kind := KINDS.get(last):
         return (kind, ending) if stem else None
     return ("TensorBoard file", ".tfevents*") if ".tfevents." in name else None
+
+
+def _may_be_text(entry: os.DirEntry[str]) -> bool:
+    """`.bin` ends weights and captured terminal output alike: a small one is looked into."""
+    return entry.name.lower().endswith(".bin") and entry.stat(follow_symlinks=False).st_size <= SMALL_BIN_BYTES
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,7 @@ from .tables import LOGS, TABLES, conform
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 SOURCE_CHARACTERS = 300
+NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
 """A long command commits so often what is complete: a killed one loses at most this much work."""
 
@@ -68,15 +69,12 @@ class Log:
     """A log that has to be read."""
 
     log_id: str
+    address: str
     root: str
     path: str
     bytes: int
     modified_at: dt.datetime
     owner: str | None
-
-    @property
-    def file(self) -> Path:
-        return _file(self.root, self.path)
 
 
 @dataclass
@@ -91,7 +89,7 @@ class Batch:
     before: "Future[match.State] | None" = None
     after: "Future[match.State] | None" = None
     tally: "Tally | None" = None
-    failed: list[tuple[Log, str]] = field(default_factory=list)
+    unread: list[tuple[Log, str, str]] = field(default_factory=list)  # with status and message
 
 
 @dataclass
@@ -104,10 +102,18 @@ class Tally:
     codes: set[str] = field(default_factory=set)
 
 
-def log_id(root: str, path: str) -> str:
+def log_id(address: str) -> str:
     """The identity of a log: a hash of its absolute address."""
-    address = root if Path(root).name == path and not Path(root, path).exists() else str(Path(root, path))
     return hashlib.blake2b(address.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def addresses(rows: pl.DataFrame) -> list[str]:
+    """Absolute addresses of rows with root and path; a root that is itself the file has its name as path."""
+    root, path = pl.col("root"), pl.col("path")
+    own = root.str.ends_with("/" + path)
+    files = {name for name in rows.filter(own)["root"].unique() if not os.path.isdir(name)}  # noqa: PTH112 (per root)
+    whole = pl.when(root.is_in(list(files))).then(root).otherwise(pl.concat_str(root.str.strip_chars_end("/"), path, separator="/"))
+    return rows.select(whole).to_series().to_list()
 
 
 def ingest(
@@ -159,21 +165,13 @@ def _plan(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
     logs = found.filter(pl.col("kind") == "log")
     same = logs.join(known, on=["root", "path", "bytes", "modified_at"], how="semi", nulls_equal=True)
     new = logs.join(same, on=["root", "path"], how="anti", nulls_equal=True)
-    ids = _ids(new)
+    at = addresses(new)
+    ids = [log_id(address) for address in at]
     columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner"))
-    to_read = list(map(Log, ids, *columns))
+    to_read = list(map(Log, ids, at, *columns))
     unopened = found.filter(pl.col("kind") != "log").rename({"kind": "status"})
-    unopened = unopened.with_columns(log_id=pl.Series(_ids(unopened), dtype=pl.String))
+    unopened = unopened.with_columns(log_id=pl.Series([log_id(a) for a in addresses(unopened)], dtype=pl.String))
     return Plan(to_read, same.height, [*ids, *unopened["log_id"]], unopened)
-
-
-def _ids(rows: pl.DataFrame) -> list[str]:
-    return [log_id(root, path) for root, path in zip(rows["root"], rows["path"], strict=True)]
-
-
-def _file(root: str, path: str) -> Path:
-    whole = Path(root, path)
-    return Path(root) if Path(root).name == path and not whole.exists() else whole
 
 
 def _write_unopened(writer: Writer, unopened: pl.DataFrame) -> None:
@@ -232,8 +230,7 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
     rows have followed by being read again."""
     same = known.filter((pl.col("bytes") > 0) & pl.col("fingerprint").is_in(list(fingerprints.values())))
     same = same.filter(~pl.col("log_id").is_in(list(fingerprints)))
-    ids = zip(same["log_id"], same["root"], same["path"], strict=True)
-    return [log_id for log_id, root, path in ids if not _file(root, path).exists()]
+    return [old for old, address in zip(same["log_id"], addresses(same), strict=True) if not Path(address).exists()]
 
 
 def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> Iterator[Batch]:
@@ -243,7 +240,8 @@ def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> I
         try:
             whole, chunks, kind = _open(log, len(batch.chunks))
         except (OSError, ValueError) as error:
-            batch.failed.append((log, _reason(error)))
+            status = "left_out" if isinstance(error, NoTextError) else "unreadable"
+            batch.unread.append((log, status, _reason(error)))
             continue
         fingerprints[log.log_id] = _fingerprint(log, whole)
         if whole is not None:
@@ -256,11 +254,11 @@ def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> I
                 yield batch
                 batch, size = _new_batch(writer), 0
             continue
-        if batch.chunks or batch.failed:
+        if batch.chunks or batch.unread:
             yield batch
             batch, size = _new_batch(writer), 0
         yield from _pieces(log, fingerprints[log.log_id], chunks, kind, writer)
-    if batch.chunks or batch.failed:
+    if batch.chunks or batch.unread:
         yield batch
 
 
@@ -270,18 +268,34 @@ def _new_batch(writer: Writer) -> Batch:
 
 def _open(log: Log, number: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
     """The log as one chunk, or a stream of chunks where it is larger than one."""
-    if log.bytes <= CHUNK_BYTES:
-        with log.file.open("rb", buffering=0) as file:
-            data = file.read(CHUNK_BYTES + 1) if log.bytes == 0 else file.readall()
-        if compression(data[:6]) is None and len(data) <= 2 * CHUNK_BYTES:
+    if log.bytes < CHUNK_BYTES:
+        file = os.open(log.address, os.O_RDONLY)
+        try:
+            data = os.read(file, log.bytes + 1)
+        finally:
+            os.close(file)
+        if len(data) == log.bytes and compression(data[:6]) is None:
+            _refuse_binary(data)
             return Chunk(number, data, first=True, last=True), iter(()), None
-    stream, kind = open_text(log.file)
+    stream, kind = open_text(Path(log.address))
     chunks = read_chunks(stream, number)
     first = next(chunks)
+    _refuse_binary(first.data)
     if first.last:
         stream.close()
         return first, iter(()), kind
     return None, _closing(stream, first, chunks), kind
+
+
+class NoTextError(ValueError):
+    """The file is no text."""
+
+
+def _refuse_binary(data: bytes) -> None:
+    """Raise NoTextError for data that is no text in any encoding. NULs say nothing: truncated logs have holes of them."""
+    head = data[:ENDS_BYTES].replace(b"\0", b"")
+    if len(head.translate(None, NO_TEXT_BYTES)) < len(head) * 0.95:
+        raise NoTextError("no text: binary data")
 
 
 def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
@@ -308,7 +322,7 @@ def _fingerprint(log: Log, whole: Chunk | None) -> str:
     if whole is not None:
         ends = whole.data[:ENDS_BYTES] + whole.data[-ENDS_BYTES:]
     else:
-        with log.file.open("rb") as file:
+        with Path(log.address).open("rb") as file:
             ends = file.read(ENDS_BYTES)
             file.seek(max(0, log.bytes - ENDS_BYTES))
             ends += file.read(ENDS_BYTES)
@@ -358,7 +372,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
         read=finished,
         lines=int(settled.ledger["lines"].sum()),
         bytes=sum(log.bytes for log in batch.logs) if finished else 0,
-        unreadable=len(batch.failed),
+        unreadable=sum(status == "unreadable" for _, status, _ in batch.unread),
     )
 
 
@@ -417,8 +431,10 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims, writer
     for counts in (ledger, records, seen, codes):
         rows = rows.join(counts, on="log", how="left")
     rows = rows.with_columns(pl.col("records").fill_null(0), pl.col("formats").fill_null(NO_FORMATS))
-    failed = _as_rows([log for log, _ in batch.failed]).with_columns(
-        **ZEROS, status=pl.lit("unreadable"), message=pl.Series([why for _, why in batch.failed], dtype=pl.String)
+    failed = _as_rows([log for log, _, _ in batch.unread]).with_columns(
+        **ZEROS,
+        status=pl.Series([status for _, status, _ in batch.unread], dtype=pl.String),
+        message=pl.Series([why for _, _, why in batch.unread], dtype=pl.String),
     )
     return pl.concat([conform(_judged(rows).drop("log", "codes"), LOGS), conform(failed, LOGS)])
 

@@ -20,6 +20,9 @@ _NUMBER = regex.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|
 _WORD = regex.compile(r"[0-9A-Za-z_.:/+-]+")
 _FREE_WORD = Field(TEXT.dtype, TEXT.read, "[0-9A-Za-z_.:/+-]+")
 _NUMERIC = (INT, FLOAT, SI_NUMBER)
+GROUPS_AT_ONCE = 15
+"""Rust's one-pass automaton holds 16 captures; with more of them a pattern takes three times as long."""
+
 MAX_GROUPS = 64
 """Lines with more pairs than this are read pair by pair."""
 
@@ -35,8 +38,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    pattern: str
-    groups: tuple[Group, ...]
+    """`parts`: patterns in the order of the line, each with its groups; a line is of the layout where all of them fit."""
+
+    parts: tuple[tuple[str, tuple[Group, ...]], ...]
 
 
 def learn(record: Record, text: str) -> Layout | None:
@@ -49,18 +53,20 @@ def learn(record: Record, text: str) -> Layout | None:
         return None
     if not spans or len(spans) > MAX_GROUPS:
         return None
-    parts, groups, position = ["^"], [], 0
+    parts: list[tuple[str, tuple[Group, ...]]] = []
+    pattern, groups, position = "^", [], 0
     for start, end, group in spans:
         if start < position:
             return None
-        numeric = group.field in _NUMERIC
-        parts.append(generalised(text[position:start], before_number=numeric))
-        parts.append(f"({_class(group.field, text[start:end])})")
+        words = generalised(text[position:start], before_number=group.field in _NUMERIC)
+        if len(groups) >= GROUPS_AT_ONCE and words:
+            parts.append((pattern, tuple(groups)))
+            pattern, groups = "", []
+        pattern += f"{words}({_class(group.field, text[start:end])})"
         groups.append(group)
         position = end
-    parts.append(generalised(text[position:].rstrip(" ")))
-    parts.append("$" if groups[-1].kind == "tail" else " *$")
-    return Layout("".join(parts), tuple(groups))
+    pattern += generalised(text[position:].rstrip(" ")) + ("$" if groups[-1].kind == "tail" else " *$")
+    return Layout((*parts, (pattern, tuple(groups))))
 
 
 def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tuple[int, int, Group]]:

@@ -14,7 +14,7 @@ import polars as pl
 from ..parsers.contract import KEY, Field, Matched, Record, Values
 from . import clock, stretches
 from .detect import Formats, by_frequency, candidates, hinted
-from .layout import Layout, learn
+from .layout import Group, Layout, learn
 from .lines import ISSUE_SCHEMA, Lines
 
 MAX_LAYOUTS = 24
@@ -141,16 +141,14 @@ def _claim_record(record: Record, todo: pl.DataFrame) -> Claimed:
         layout = _next_layout(record, todo)
         if layout is None:
             break
-        groups = todo["text"].str.extract_groups(layout.pattern).struct.unnest()
-        whole = groups.to_series(0).is_not_null()
+        whole, texts = _read(layout, todo["text"])
         if not whole.any():
             break
-        rows = todo if whole.all() else todo.filter(whole)
-        if rows.height < todo.height:
-            groups, todo = groups.filter(whole), todo.filter(~whole)
+        if whole.all():
+            rows, todo = todo, todo.clear()
         else:
-            todo = todo.clear()
-        texts = dict(zip(layout.groups, groups.iter_columns(), strict=True))
+            rows, todo = todo.filter(whole), todo.filter(~whole)
+            texts = {group: text.filter(whole) for group, text in texts.items()}
         for group, text in texts.items():
             if group.kind == "free":
                 number = text.cast(pl.Float64, strict=False)
@@ -193,6 +191,17 @@ def _claim_record(record: Record, todo: pl.DataFrame) -> Claimed:
         issues,
         pl.concat(tails) if tails else todo.clear(),
     )
+
+
+def _read(layout: Layout, text: pl.Series) -> tuple[pl.Series, dict[Group, pl.Series]]:
+    """Which texts are of the layout, and the text of each group (null where a text is not)."""
+    whole = pl.repeat(True, len(text), eager=True)
+    texts: dict[Group, pl.Series] = {}
+    for pattern, groups in layout.parts:
+        found = text.str.extract_groups(pattern).struct.unnest()
+        whole &= found.to_series(0).is_not_null()
+        texts |= zip(groups, found.iter_columns(), strict=True)
+    return whole, texts
 
 
 def _next_layout(record: Record, todo: pl.DataFrame) -> Layout | None:
@@ -437,7 +446,8 @@ def _matched(name: str, claims: Claims, formats: Formats, found: stretches.Found
         if isinstance(shape, Record):
             mine = claims.records.get(key)
             any_found |= mine is not None
-            rows[shape.name] = mine.rows if mine else _in_schema(None, shape)
+            # polars 2.1 panics in `format` and `concat_str` where a column's first chunk is empty
+            rows[shape.name] = mine.rows.rechunk() if mine else _in_schema(None, shape)
             values[shape.name] = mine.values if mine else []
             words[shape.name] = mine.words if mine else _word_rows(None)
             carried[shape.name] = state.carried.get(key, _in_schema(None, shape))

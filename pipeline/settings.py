@@ -13,8 +13,9 @@ over all. Reading the file is the caller's: everything here is pure.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -56,7 +57,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """Values for the logs that `glob` matches, counted from `folder` (absolute, POSIX). `glob` "**" matches all below it."""
+    """Values for the logs that `glob` matches, counted from `folder` (absolute, POSIX); "**" matches all below it."""
 
     folder: str
     glob: str
@@ -77,12 +78,11 @@ def read_settings(text: str, path: PurePosixPath) -> list[Rule]:
     common = {name: value for name, value in document.items() if not isinstance(value, dict)}
     rules: list[Rule] = []
     if common:
-        rules.append(Rule(str(path.parent), "**", checked(common, lambda name: f"{path}:{line_of(text, None, name)}")))
+        rules.append(Rule(str(path.parent), "**", checked(common, partial(place, path, text, None))))
     for glob, table in document.items():
         if isinstance(table, dict):
-            place = lambda name, glob=glob: f"{path}:{line_of(text, glob, name)}"  # noqa: E731
-            values = checked(table, place)
-            pattern(glob, f"{path}:{line_of(text, glob, None)}")
+            values = checked(table, partial(place, path, text, glob))
+            pattern(glob, place(path, text, glob, None))
             rules.append(Rule(str(path.parent), glob, values))
     return rules
 
@@ -95,7 +95,7 @@ def read_pairs(pairs: Iterable[str]) -> dict[str, Value]:
         where = f"--set {pair}"
         if not equals:
             raise SettingsError(f"{where}: wanted NAME=VALUE, for example --set num_samples=1220")
-        values |= checked({name: parsed(name, written)}, lambda _, where=where: where)
+        values |= checked({name: parsed(name, written)}, partial(shown, where))
     return values
 
 
@@ -108,11 +108,11 @@ def parsed(name: str, written: str) -> Value:
     return written
 
 
-def checked(values: Mapping[str, object], where) -> dict[str, Value]:
+def checked(values: Mapping[str, object], where: Callable[[str], str]) -> dict[str, Value]:
     good: dict[str, Value] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            raise SettingsError(f"{where(name)}: a table within a table; a glob with a dot has to be quoted: [\"a.b/*\"]")
+            raise SettingsError(f'{where(name)}: a table within a table; a glob with a dot has to be quoted: ["a.b/*"]')
         if name not in SETTABLE:
             raise SettingsError(f"{where(name)}: unknown name {name!r}; allowed are {', '.join(SETTABLE)}")
         kind, meaning = SETTABLE[name]
@@ -124,8 +124,17 @@ def checked(values: Mapping[str, object], where) -> dict[str, Value]:
     return good
 
 
+def place(path: PurePosixPath, text: str, glob: str | None, name: str | None) -> str:
+    """`path:line` of a name in its table, for an error."""
+    return f"{path}:{line_of(text, glob, name)}"
+
+
+def shown(where: str, _name: str) -> str:
+    return where
+
+
 def line_of(text: str, glob: str | None, name: str | None) -> int:
-    """The 1-based line of a name in its table, or of the table; tomllib tells no lines. 1 where it is written otherwise."""
+    """The 1-based line of a name in its table, or of the table; tomllib tells none. 1 where it is written otherwise."""
     table: str | None = None
     for number, line in enumerate(text.splitlines(), 1):
         head = re.match(r"\s*\[\s*(.+?)\s*\]\s*(#.*)?$", line)
@@ -140,7 +149,7 @@ def line_of(text: str, glob: str | None, name: str | None) -> int:
 
 
 def pattern(glob: str, where: str = "glob") -> str:
-    """A glob as a pattern that matches a path or a folder that it lies in, whole. Raises SettingsError for an open `[`."""
+    """A glob as a pattern that matches a path or a folder that it lies in. Raises SettingsError for an open `[`."""
     out, rest = "", glob.removeprefix("./").rstrip("/")
     while rest:
         if rest.startswith("**/"):
@@ -163,7 +172,7 @@ def pattern(glob: str, where: str = "glob") -> str:
 
 
 def user_facts(logs: pl.DataFrame, rules: Sequence[Rule], values: Mapping[str, Value] | None = None) -> pl.DataFrame:
-    """Rows of FACTS with source `user` for the logs (log_id, root, path): the last rule that matches wins, `values` over all."""
+    """Rows of FACTS with source `user` for the logs (log_id, root, path): the last rule that fits wins."""
     address = (
         pl.when(pl.col("root").str.ends_with(pl.concat_str(pl.lit("/"), "path")))
         .then("root")
@@ -205,15 +214,14 @@ def draft(runs: pl.DataFrame) -> str:
     asked = runs.filter(missing).sort("name")
     if asked.is_empty():
         return ""
-    plain = lambda text: text.str.replace_all(r"[\p{C}]", "?")  # noqa: E731 - a path may not end its comment's line
-    path = plain(pl.col("log_paths").list.first().fill_null(""))
+    path = one_line(pl.col("log_paths").list.first().fill_null(""))
     glob = (
         path.str.replace_all(r"([\[*?])", "[$1]")
         .str.replace_all("\\", "\\\\", literal=True)
         .str.replace_all('"', '\\"', literal=True)
     )
     lines = [
-        pl.format("# {}: {}", plain(pl.col("name")), pl.col("state")),
+        pl.format("# {}: {}", one_line(pl.col("name")), pl.col("state")),
         pl.format('# ["{}"]', glob),
         *(
             pl.when(pl.col(name).is_null()).then(
@@ -225,6 +233,11 @@ def draft(runs: pl.DataFrame) -> str:
     blocks = asked.select(pl.concat_str(lines, separator="\n", ignore_nulls=True)).to_series().str.join("\n\n").item()
     return (
         "# What the logs do not say. Take away the '#' of a table and of the lines that you can fill in, save it as\n"
-        '# trainqc.toml beside or above the logs, and run again. A glob such as ["work_dirs/**"] holds for many runs.\n\n'
+        '# trainqc.toml beside or above the logs, and run again. A glob such as ["work_dirs/**"] holds for many.\n\n'
         f"{blocks}\n"
     )
+
+
+def one_line(text: pl.Expr) -> pl.Expr:
+    """Text without control characters: a path may not end the line of its comment."""
+    return text.str.replace_all(r"\p{C}", "?")

@@ -52,6 +52,8 @@ MANY_SMALL = 64
 """More than MANY_SMALL groups below SMALL_BYTES are merged, oldest first, into groups of about FULL_BYTES."""
 
 PART = re.compile(r"[A-Za-z0-9_]+(-[0-9]+)?")
+FRESH = re.compile(r"[0-9]{6,}p[0-9]{5,}")
+"""Group names that `Writer.new_part` gives."""
 
 Parts = dict[str, dict[str, Path]]
 """Table name → part name → file."""
@@ -81,7 +83,7 @@ class Store:
         """The folder of the current generation; without a usable link (deleted, not copied) the newest complete one."""
         if self._pinned:
             return self._pinned
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: a loop of links
             return self.link.resolve(strict=True)
         numbers = self._numbers()
         return self.home / str(max(numbers)) if numbers else None
@@ -102,8 +104,14 @@ class Store:
         return _scan(table, files) if files else table.empty().lazy()
 
     def read(self, table: Table) -> pl.DataFrame:
-        """As `scan`, in memory."""
-        return self.scan(table).collect()
+        """As `scan`, in memory; asks again where commits overtook it (a pinned view raises FileNotFoundError)."""
+        while True:
+            generation = self.generation()
+            try:
+                return self.scan(table).collect()
+            except FileNotFoundError:
+                if self.generation() == generation:
+                    raise
 
     @contextlib.contextmanager
     def writer(self, command: str) -> Generator["Writer"]:
@@ -339,8 +347,8 @@ class Writer:
             parts[EMPTY] = self._stage(table, table.empty())
 
     def _compact(self, plan: Parts) -> None:
-        """Merge many small groups. Only groups that `logs` knows: a part that is replaced by name keeps its name."""
-        sizes: dict[str, int] = {_group(part): 0 for part in sorted(plan[LOGS.name]) if part != EMPTY}
+        """Merge many small groups. Only those that `new_part` named: a part that is replaced by name keeps its name."""
+        sizes = {_group(part): 0 for part in sorted(plan[LOGS.name]) if FRESH.fullmatch(_group(part))}
         for table in PARSED:
             for part, file in plan[table.name].items():
                 if _group(part) in sizes:
@@ -469,5 +477,5 @@ def _errors(what: str, then: str) -> Generator[None]:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
         said = error.strerror if isinstance(error, OSError) else None
-        reason = said or str(error).splitlines()[0].rpartition("IO error: ")[2]
+        reason = said or (str(error) or type(error).__name__).splitlines()[0].rpartition("IO error: ")[2]
         raise StoreError(f"{what}: {reason}; {then}") from error

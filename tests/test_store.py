@@ -256,6 +256,28 @@ def test_two_generations_stay(store: Store) -> None:
     assert {path.name for path in store.home.iterdir()} == {"lock", "4", "5"}
 
 
+def test_a_reader_that_commits_overtake_asks_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the generation that a read began with is gone, `read` takes the current one; `scan` of a view fails."""
+    with store.writer("test") as writer:
+        writer.write("p", rows("a"))
+        writer.commit()
+        view = store.pinned()
+        real = room._parts
+        late = iter([True])
+
+        def overtaken(generation: Path) -> room.Parts:
+            if next(late, False):
+                for name in "qrs":
+                    writer.write(name, rows(name))
+                    writer.commit()
+            return real(generation)
+
+        monkeypatch.setattr(room, "_parts", overtaken)
+        assert sorted(values(store)) == ["a", "q", "r", "s"]
+        with pytest.raises(FileNotFoundError):
+            view.read(METRICS)
+
+
 def test_a_pinned_view_stays(store: Store) -> None:
     """Tables read through one pinned view are of one generation, whatever is committed meanwhile."""
     with store.writer("test") as writer:
@@ -283,7 +305,7 @@ def test_part_names_are_names(store: Store) -> None:
 
 
 def test_new_parts_are_new_for_ever(store: Store) -> None:
-    """No part name comes twice in a session or after it."""
+    """No part name comes twice, under one writer or a later one."""
     names: list[str] = []
     for _ in range(3):
         with store.writer("test") as writer:
@@ -469,12 +491,14 @@ def test_many_small_parts_are_merged(store: Store) -> None:
     """Small groups do not pile up: they are merged, with the same rows in the same order, and can still be dropped."""
     with store.writer("test") as writer:
         writer.replace(FACTS, pl.DataFrame({"log_id": ["5"], "name": ["n"]}), "user")
+        writer.replace(LOGS, pl.DataFrame({"log_id": ["left out"]}), "named")
         for number in range(room.MANY_SMALL + 1):
             part = writer.new_part()
             writer.write(f"{part}-0", rows(str(number)))
             writer.write(f"{part}-1", {"progress": pl.DataFrame({"log_id": [str(number)], "line": [number]})})
         writer.commit()
         assert len(files(store, "metrics")) == len(files(store, "progress")) == 1
+        assert "named.1.parquet" in files(store, "logs"), "what is replaced by name keeps its name"
         assert list(files(store, "facts")) == ["user.1.parquet"]
         assert store.read(PROGRESS)["line"].to_list() == list(range(room.MANY_SMALL + 1))
         writer.drop_logs(["5"])
@@ -573,11 +597,11 @@ class AgainstAModel(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.session = self.store.writer("test")
-        self.writer = self.session.__enter__()
+        self.context = self.store.writer("test")
+        self.writer = self.context.__enter__()
 
     def teardown(self) -> None:
-        self.session.__exit__(None, None, None)
+        self.context.__exit__(None, None, None)
 
     @rule(log_ids=st.lists(LOG_IDS, min_size=1, unique=True), value=st.floats(0, 9), pieces=st.integers(1, 3))
     def write(self, log_ids: list[str], value: float, pieces: int) -> None:
@@ -619,7 +643,7 @@ class AgainstAModel(RuleBasedStateMachine):
     @rule()
     def abandon(self) -> None:
         """Leave without commit and come back."""
-        self.session.__exit__(None, None, None)
+        self.context.__exit__(None, None, None)
         self.pending = {"metrics": {}, "runs": {}}
         self.dropped.clear()
         self.open()

@@ -10,8 +10,7 @@ import polars as pl
 
 from ..tables import ATTEMPTS
 from . import timeline
-from .pace import RESOLVED_S
-from .stats import spread
+from .stats import product, spread
 
 # (pattern on the description, case ignored; one description as it is printed)
 NOT_TRAINING: tuple[tuple[str, str], ...] = (
@@ -40,6 +39,8 @@ OTHER_WORK = "(?i)" + "|".join(f"(?:{pattern})" for pattern, _ in NOT_TRAINING)
 NUMBER = r"[-+]?\d+([.,]\d+)*(e[-+]?\d+)?|\b(nan|inf)\b"
 EPOCH = r"(?i)\bepochs?\b\W{0,3}(\d{1,9})(?:\s*/\s*(\d{1,9}))?"
 TICK_S = 30.0  # pace from differences of frames at least this far apart: elapsed is printed in whole seconds
+SHORT_S = 20.0  # below this the second of the elapsed time is too coarse for a pace
+TOO_FAST = 100_000.0  # per second: a bar that fast counts bytes or rows
 LONG_TURN_S, MANY_TURNS = 120.0, 5  # this many turns this long: each turn as a whole is one value
 CURSOR_ROW = r"^row \d+$"
 
@@ -73,7 +74,7 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
 
 
 def turned(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `rows` in order, with `turn`: how often the bar of this log, description and total has begun anew (from 0).
+    """Rows of `rows` in order, with `turn`: how often the bar of this log, description and total has begun anew.
 
     A bar begins anew where n or the elapsed time falls: `initial=` may lift n, but never the elapsed time.
     """
@@ -83,7 +84,7 @@ def turned(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def turns(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per turn of a bar: log, kind, total, turn, first/last line, n, elapsed and frames, and its closing pace."""
+    """One row per turn of a bar: log, kind, total, turn, first/last line, n, elapsed and frames, closing pace."""
     return (
         rows.lazy()
         .group_by("log", "kind", "total", "turn")
@@ -113,17 +114,23 @@ def turns(rows: pl.DataFrame) -> pl.DataFrame:
 def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
     """One row per log: the bar that counts iterations, with its turns and the epochs that its outer bar counts.
 
-    Of several bars the one speaks that counted most in all its turns (the inner one of a nest). A bar around it, whose
-    total its turns fit, counts epochs: outer_total, outer_n.
+    Of several bars the one speaks that counted most in all its turns, or would have (the inner one of a nest; a
+    training that never moved before a short bar that did). A bar around it, whose total its turns fit, counts epochs:
+    outer_total, outer_n.
     """
-    bars = turns.group_by("log", "kind", "total").agg(
-        turns=pl.len(),
-        whole=pl.col("whole").sum(),
-        counted=pl.col("last_n").sum(),
-        frames=pl.col("frames").sum(),
-        first_line=pl.col("first_line").min(),
-        last_line=pl.col("last_line").max(),
-        n=pl.col("last_n").last(),
+    slow_enough = pl.col("last_n") <= TOO_FAST * pl.col("last_elapsed_s").fill_null(0).clip(1)
+    bars = (
+        turns.filter(slow_enough)
+        .group_by("log", "kind", "total")
+        .agg(
+            turns=pl.len(),
+            whole=pl.col("whole").sum(),
+            counted=pl.max_horizontal(pl.col("last_n").sum(), pl.col("total").max()),
+            frames=pl.col("frames").sum(),
+            first_line=pl.col("first_line").min(),
+            last_line=pl.col("last_line").max(),
+            n=pl.col("last_n").last(),
+        )
     )
     best = bars.sort(
         ["log", "counted", "frames", "first_line", "kind", "total"], descending=[False, True, True, False, False, False]
@@ -151,7 +158,7 @@ def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
 
 
 def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations before and behind each."""
+    """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations up to each."""
     chosen = (
         turns.join(
             bars.select("log", "kind", "total", "turns", "outer_total", "outer_n", "other_bars"),
@@ -175,8 +182,13 @@ def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     return chosen.with_columns(
         start=pl.col("before") + skipped + pl.when(pl.col("frames") > 1).then("first_n").otherwise(0),
         end=pl.col("before") + skipped + pl.col("last_n"),
-        epochs_planned=pl.coalesce("named_epochs", "outer_total"),
+        epochs_planned=pl.coalesce(small("named_epochs"), small("outer_total")),
     )
+
+
+def small(name: str) -> pl.Expr:
+    """A count of epochs, null where it is none that a run could have."""
+    return pl.when(pl.col(name).is_between(1, 2**31 - 1)).then(pl.col(name))
 
 
 def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
@@ -193,7 +205,9 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     )
     ticks = (
         rows.lazy()
-        .join(timed.lazy().filter(~pl.col("many")).select(*bar, "tick_s"), on=bar, nulls_equal=True)
+        .join(
+            timed.lazy().filter(~pl.col("many")).select(*bar, "tick_s"), on=bar, nulls_equal=True, maintain_order="left"
+        )
         .group_by("log", "turn", tick=(pl.col("elapsed_s") / pl.col("tick_s")).floor())
         .agg(pl.col("n", "elapsed_s").first())
         .sort("log", "turn", "tick")
@@ -203,7 +217,7 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
         .collect()
     )
     enough = ticks.group_by("log", "turn").len().filter(pl.col("len") >= 3)
-    resolved = ((pl.col("spent_s") >= RESOLVED_S) & (pl.col("spent_n") > 0)).fill_null(False)
+    resolved = ((pl.col("spent_s") >= SHORT_S) & (pl.col("spent_n") > 0)).fill_null(False)
     whole = timed.join(enough, on=["log", "turn"], how="anti").select(
         "log",
         "turn",
@@ -228,7 +242,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
         )
     )
     stamps = clocks.group_by("log").agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
-    single = pl.when(pl.len() == 1).then(1)
+    single = pl.when((pl.len() == 1) & pl.col("named_epoch").is_null().all()).then(1)
     frame = chosen.group_by("log", maintain_order=True).agg(
         pl.col("first_line").min().alias("bar_line"),
         pl.col("last_line").max(),
@@ -238,9 +252,9 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
         pl.col("end").last().alias("last_iter"),
         pl.col("last_line").last().alias("last_record_line"),
         pl.col("total").last().alias("iters_per_epoch"),
-        (pl.col("total").last() * pl.coalesce(pl.col("epochs_planned").last(), single)).alias("iters_planned"),
+        product(pl.col("total").last(), pl.coalesce(pl.col("epochs_planned").last(), single)).alias("iters_planned"),
         pl.col("epochs_planned").last(),
-        pl.col("epoch").last().alias("last_epoch"),
+        small("epoch").last().alias("last_epoch"),
         pl.col("spent_s").sum().alias("elapsed_s"),
         pl.col("last_eta_s").last().alias("eta_s"),
     )
@@ -258,7 +272,6 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
     return known.select(
         name if name in known.columns else pl.lit(None, ATTEMPTS.schema[name]).alias(name) for name in timeline.MEASURED
     )
-
 
 
 def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,10 @@ import polars as pl
 # mmengine's CheckpointHook: "The best checkpoint with 0.8080 coco/bbox_mAP at 196 epoch is saved to …"
 BEST = r"best checkpoint with (\S{1,40}) (\S{1,120}) at (\d{1,18}) (epoch|iter)"
 # metrics whose better direction their name decides; a name that fits neither has none
-HIGHER = r"(?i)(^|[/_.])(m?acc|accuracy|aacc|macc|top-?[15]|map(_\d+)?|bbox_map(_\d+)?|miou|iou|ap|ar|auc|f1|psnr|ssim|dice|mdice|pck|bleu|cider)([/_.]?top[15])?$"
+HIGHER = (
+    r"(?i)(^|[/_.])(m?acc|accuracy|aacc|macc|top-?[15]|map(_\d+)?|bbox_map(_\d+)?|miou|iou|ap|ar|auc|f1|psnr|ssim|m?dice"
+    r"|pck|bleu|cider)([/_.]?top[15])?$"
+)
 LOWER = r"(?i)(^|[/_.])(loss|nme|rmse|mse|mae|epe|perplexity|ppl|wer|cer|fid)$"
 
 
@@ -13,7 +16,7 @@ def said(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     """From `best` events: run_id, best_metric, best_value, best_epoch, best_iter, best_direction. One metric per run:
     that of the last line.
 
-    The direction is what the lines themselves show: each names a better state than the one before; a single line shows none.
+    The direction is what the lines themselves show: each names a better state than the one before. One shows none.
     """
     spans = attempts.select("log_id", "first_line", "run_id", "turn").sort("log_id", "first_line")
     named = (
@@ -39,7 +42,7 @@ def said(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
 
 
 def measured(metrics: pl.LazyFrame) -> pl.LazyFrame:
-    """Per log and validation metric with a known direction: its best value and the epoch of it; log_id, best_* columns."""
+    """Per log and validation metric with a known direction: its best value and the epoch of it."""
     known = metrics.filter(
         (pl.col("phase") == "val") & (pl.col("name").str.contains(HIGHER) | pl.col("name").str.contains(LOWER))
     )

@@ -30,8 +30,11 @@ WHOLE = {
 
 
 def whole(frame: pl.DataFrame) -> pl.DataFrame:
-    """Stated counts as whole numbers: a fraction, zero or less states nothing that can be counted with, and has no source."""
-    fits = {name: (pl.col(name) > 0) & (pl.col(name) == pl.col(name).floor()) & (pl.col(name) < most) for name, most in WHOLE.items()}
+    """Stated counts as whole numbers: a fraction, zero or less states nothing to count with, and has no source."""
+    fits = {
+        name: (pl.col(name) > 0) & (pl.col(name) == pl.col(name).floor()) & (pl.col(name) < most)
+        for name, most in WHOLE.items()
+    }
     return frame.with_columns(
         *(pl.when(good).then(pl.col(name)).cast(pl.Int64).alias(name) for name, good in fits.items()),
         *(pl.when(good).then(f"{name}_from").alias(f"{name}_from") for name, good in fits.items()),
@@ -39,7 +42,7 @@ def whole(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def defaults(frame: pl.DataFrame) -> pl.DataFrame:
-    """grad_accum = 1 where an mmengine configuration was dumped and sets none (OptimWrapper's default, mmengine 0.1.0 to 0.10.7)."""
+    """grad_accum = 1 where a dumped configuration sets none: OptimWrapper's default in mmengine 0.1.0 to 0.10.7."""
     silent = (
         pl.col("grad_accum").is_null()
         & ~pl.col("grad_accum_torn").fill_null(False)
@@ -54,7 +57,7 @@ def defaults(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def expected_iters() -> pl.Expr:
-    """Iterations per epoch that N, B, W, A and the sampler give (mmengine 0.x samplers, xtuner 0.1.11 to 0.2.0); else null.
+    """Iterations per epoch that N, B, W, A and the sampler give (mmengine 0.x, xtuner 0.1.14 to 0.2.0).
 
     DefaultSampler ⌈N/W⌉, InternRepoSampler ⌊N/W⌋, InfiniteSampler N (its len() ignores the ranks), LengthGroupedSampler
     ⌈N/W/P⌉·P with P = per_device_batch_size (B·A in the stock configurations, xtuner ≥ 0.1.14) samples per rank; then
@@ -62,9 +65,10 @@ def expected_iters() -> pl.Expr:
     """
     n, b, w = pl.col("num_samples"), pl.col("batch_size"), pl.col("world_size")
     unit = padding_unit()
+    round_of_all = product(w, unit)
     per_rank = (
         pl.when(sampler(GROUPED))
-        .then(ceil_div(n, w * unit) * unit)
+        .then(product(ceil_div(n, round_of_all), unit))
         .when(sampler(INFINITE))
         .then(n)
         .when(sampler(FLOORED))
@@ -77,7 +81,7 @@ def expected_iters() -> pl.Expr:
 
 def padding_unit() -> pl.Expr:
     """Samples to whose multiple LengthGroupedSampler fills each rank."""
-    return pl.coalesce("sampler_batch", pl.col("batch_size") * pl.col("grad_accum"))
+    return pl.coalesce("sampler_batch", product(pl.col("batch_size"), pl.col("grad_accum")))
 
 
 def sampler(name: str) -> pl.Expr:
@@ -88,8 +92,9 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
     """The counts of each run. `runs` holds the columns of `resolve.wide` (through `whole`, `defaults`) and, from the
     attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done.
 
-    Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch, samples_done, expected_iters
-    (per epoch, from the samples) and the range of N that the printed count allows, with `*_from` where TABLES.md has one.
+    Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch, samples_done,
+    expected_iters (per epoch, from the samples) and the range of N that the printed count allows, with `*_from` where
+    TABLES.md has one.
     """
     runs = runs.with_columns(
         epochs_planned=pl.coalesce("epochs_planned", "log_epochs_planned"),
@@ -153,15 +158,14 @@ def updates(runs: pl.DataFrame) -> pl.DataFrame:
     clear = flushes | (a == 1)
     ended = flushes & (done >= total).fill_null(False)
     parallel = pl.col("sequence_parallel").fill_null(1)
+    per_update = product(pl.col("batch_size"), a, pl.col("world_size"))
     done_updates = pl.when(ended).then(ceil_div(done, a)).when(clear | (done % a == 0)).then(done // a)
     return runs.with_columns(
         updates_done=done_updates,
         updates_done_from=pl.when(done_updates.is_not_null()).then("grad_accum_from"),
         updates_planned=pl.when(flushes).then(ceil_div(total, a)).when(clear | (total % a == 0)).then(total // a),
         updates_per_epoch=pl.col("iters_per_epoch") / a,
-        global_batch=pl.when((pl.col("batch_size") * a * pl.col("world_size")) % parallel == 0).then(
-            pl.col("batch_size") * a * pl.col("world_size") // parallel
-        ),
+        global_batch=pl.when(per_update % parallel == 0).then(per_update // parallel),
     )
 
 
@@ -170,18 +174,18 @@ def samples(runs: pl.DataFrame) -> pl.DataFrame:
 
     A finite sampler shows at most N different samples an epoch, min(N, I·B·W); an endless one pads nothing.
     """
-    per_iter = pl.col("batch_size") * pl.col("world_size")
+    per_iter = product(pl.col("batch_size"), pl.col("world_size"))
     i, n, done = pl.col("iters_per_epoch"), pl.col("num_samples"), pl.col("iters_done")
-    drawn = i * per_iter
+    drawn = product(i, per_iter)
     epoch_samples = pl.min_horizontal(n, drawn)
     finite = pl.when(n.is_not_null() & drawn.is_not_null()).then(
         (done // i) * epoch_samples + pl.min_horizontal(n, (done % i) * per_iter)
     )
-    padded = pl.when(sampler(GROUPED)).then(padding_unit() * pl.col("world_size")).otherwise(per_iter)
+    padded = pl.when(sampler(GROUPED)).then(product(padding_unit(), pl.col("world_size"))).otherwise(per_iter)
     keeps_all = (sampler(GROUPED) | sampler(DEFAULT)) & (pl.col("drop_last").fill_null(0) == 0)
     printed = pl.col("iters_per_epoch_from").is_in(["log", "config"])
     return runs.with_columns(
-        samples_done=pl.when(sampler(INFINITE)).then(done * per_iter).otherwise(finite),
+        samples_done=pl.when(sampler(INFINITE)).then(product(done, per_iter)).otherwise(finite),
         epoch_surplus=pl.when(~sampler(INFINITE)).then(drawn - n),
         samples_lo=pl.when(n.is_null() & keeps_all & printed).then((drawn - padded + 1).clip(1)),
         samples_hi=pl.when(n.is_null() & keeps_all & printed).then(drawn),

@@ -3,25 +3,28 @@
 import polars as pl
 
 from . import pace
-from .stats import ratio
+from .stats import product, ratio
 
-MOST = 1_000_000  # epochs of one attempt; a plan beyond this is a misread counter, not a list anybody wants
+MOST = 1_000_000  # epochs of one run; a count beyond this is a misread counter, not a list anybody wants
 
 
 def spans(attempts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """One row per attempt and epoch: run_id, log_id, attempt, turn, epoch, first_iter, last_iter (global, this attempt's part).
+    """One row per attempt and epoch: run_id, log_id, attempt, turn, epoch, first_iter, last_iter (global).
 
     Epochs follow from the count alone: epoch e holds iterations (e − 1)·I + 1 … e·I. Those between two printed lines
     are there too. `runs` holds run_id, iters_per_epoch, iters_per_epoch_from. Attempts without I have no epochs here.
     """
     known = attempts.join(
         runs.select("run_id", per_epoch="iters_per_epoch", iters_from="iters_per_epoch_from"), on="run_id"
-    ).filter((pl.col("per_epoch") > 0) & (pl.col("last_iter") > pl.col("start_iter")))
+    ).filter(
+        (pl.col("per_epoch") > 0)
+        & (pl.col("last_iter") < MOST * pl.col("per_epoch").cast(pl.Float64))
+        & (pl.col("last_iter") > pl.col("start_iter"))
+    )
     first = pl.col("start_iter") // pl.col("per_epoch") + 1
     last = (pl.col("last_iter") - 1) // pl.col("per_epoch") + 1
     return (
-        known.filter(last - first < MOST)
-        .with_columns(epoch=pl.int_ranges(first, last + 1))
+        known.with_columns(epoch=pl.int_ranges(first, last + 1))
         .explode("epoch")
         .with_columns(
             first_iter=pl.max_horizontal((pl.col("epoch") - 1) * pl.col("per_epoch"), "start_iter") + 1,
@@ -67,7 +70,7 @@ def measures(
         )
         .with_columns(before=before)
         .lazy()
-        .join(per_epoch.lazy(), on="aid")
+        .join(per_epoch.lazy(), on="aid", maintain_order="left")
         .with_columns(
             epoch=pl.coalesce(
                 pl.when(pl.col("i") > 0).then((pl.col("before") - 1) // pl.col("i") + 1), pl.col("epoch").cast(pl.Int64)
@@ -102,7 +105,7 @@ def table(spans: pl.DataFrame, measures: pl.DataFrame, runs: pl.DataFrame) -> pl
     first, last, a = pl.col("first_iter"), pl.col("last_iter"), pl.col("a")
     iters = last - first + 1
     flushed = ((last == pl.col("iters_planned")) & (last % a != 0)).fill_null(False)
-    drawn = pl.min_horizontal(iters * pl.col("batch_size") * pl.col("world_size"), "num_samples")
+    drawn = pl.min_horizontal(product(iters, pl.col("batch_size"), pl.col("world_size")), "num_samples")
     train_s = iters * pl.col("s_per_iter_mean")
     return (
         spans.join(measures, on=["log_id", "attempt", "epoch"], how="left")

@@ -23,7 +23,7 @@ def of_logs(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
 
 
 def into_attempts(attempts: pl.DataFrame, losses: pl.DataFrame) -> pl.DataFrame:
-    """`attempts` with the log's final loss at the attempt that printed it, and its NaN losses at the one that began them."""
+    """`attempts` with the log's final loss at the attempt that printed it; NaN losses at the one that began them."""
     joined = attempts.join(losses, on="log_id", how="left")
     printed = pl.col("final_loss_line").is_between("first_line", "last_line")
     began = pl.col("nan_loss_line").is_between("first_line", "last_line")

@@ -1,21 +1,24 @@
-"""Seconds per iteration: from clocks where they resolve it, else as printed, and what it costs in hours.
+"""Seconds per iteration: from clocks where they resolve it, else as printed.
 
 mmengine's `time` is the mean of the last ten iterations, not of those since the line before (LogProcessor's
-`window_size`, mmengine 0.1.0 to 0.10.7); its stamps have a resolution of one second. The difference of two stamps is
-the better clock, but only where it is long against that second.
+`window_size`, mmengine 0.1.0 to 0.10.7). Where a line comes every ten iterations or more often, it leaves nothing out
+and is finer than stamps of one second. Where lines are rarer it is a sample, and the difference of two stamps is the
+better clock, over stretches that are long against that second.
 """
 
 import polars as pl
 
 from .stats import spread
 
-RESOLVED_S = 20.0  # an interval this long keeps the second's rounding below 5 %
+WINDOW = 10  # iterations that mmengine's printed time is a mean of
+STRETCH_S = 100.0  # a stretch this long keeps the stamps' rounding near 1 %
+FEWEST = 3  # stretches without which there is no median of them
 
 
 def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
     """Training rows with `value` (s per iteration) and `by_clock`, and the gaps to the row before.
 
-    `rows` carry `aid`, `key` and are in order. `edges` (key) are the lines that interrupt training: checkpoints, resumes.
+    `rows` carry `aid`, `key` and are in order. `edges` (key) are lines that interrupt training: checkpoints, resumes.
     A row counts if the row before it is a training row of the same attempt and epoch with no edge between; the first
     row of an attempt, and rows behind a validation or a checkpoint, hold warm-up or foreign time and are left out,
     unless the attempt has no others. Rows of other phases pass through with null values.
@@ -27,7 +30,8 @@ def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
         & (pl.col("epoch").eq_missing(pl.col("epoch").shift(1)))
         & (pl.col("done").diff() > 0)
     ).fill_null(False)
-    marked = rows.with_columns(near=near, before=pl.col("key").shift(1))
+    marked = rows.select("train", "aid", "epoch", "done", "key", "logged_at", "s_per_iter")
+    marked = marked.with_columns(near=near, before=pl.col("key").shift(1))
     if edges.height:
         marked = marked.join_asof(edges.select("key", edge="key").sort("key"), on="key", check_sortedness=False)
     else:
@@ -35,23 +39,49 @@ def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
     same_attempt = pl.col("train") & pl.col("train").shift(1) & (pl.col("aid").diff() == 0)
     clean = pl.col("near") & ~(pl.col("edge") >= pl.col("before")).fill_null(False)
     gap_s = pl.col("logged_at").diff().dt.total_microseconds() / 1e6
+    marked = marked.select(
+        "train",
+        "aid",
+        "s_per_iter",
+        "near",
+        clean=clean,
+        gap_iters=pl.when(same_attempt & (pl.col("done").diff() > 0)).then(pl.col("done").diff()),
+        gap_s=pl.when(clean).then(gap_s),
+    )
+    few = ~(pl.col("clean") & pl.col("s_per_iter").is_not_null()).any().over("aid")
+    marked = marked.with_columns(few=few).with_row_index("row")
+    clocked = stretches(marked)
+    of_attempts = clocked.join(marked.select("row", "aid"), on="row").select("aid", by_clock=True).unique()
+    marked = marked.join(clocked, on="row", how="left", maintain_order="left").join(
+        of_attempts, on="aid", how="left", maintain_order="left"
+    )
+    printed = pl.when((pl.col("clean") | pl.col("few")) & pl.col("train")).then("s_per_iter")
+    by_clock = pl.col("by_clock").fill_null(False)
+    value = pl.when(by_clock).then("stretch").otherwise(printed)
+    return rows.hstack(marked.select("near", "clean", "few", "gap_iters", "gap_s", by_clock=by_clock, value=value))
+
+
+def stretches(marked: pl.DataFrame) -> pl.DataFrame:
+    """Seconds per iteration from stamps, of attempts whose clock is the better one: row (its last), stretch.
+
+    Gaps between clean neighbours are summed up to STRETCH_S; a longer gap is a stretch of its own.
+    """
+    gaps = marked.lazy().filter(pl.col("gap_s").is_not_null()).select("row", "aid", "gap_s", "gap_iters")
+    better = (
+        gaps.group_by("aid")
+        .agg(pl.col("gap_s", "gap_iters").median())
+        .filter((pl.col("gap_s") >= STRETCH_S) | (pl.col("gap_iters") > WINDOW))
+    )
+    started = pl.col("gap_s").cum_sum().over("aid") - pl.col("gap_s")
     return (
-        marked.with_columns(
-            clean=clean,
-            gap_iters=pl.when(same_attempt & (pl.col("done").diff() > 0)).then(pl.col("done").diff()),
-            gap_s=pl.when(clean).then(gap_s),
-        )
-        .with_columns(
-            by_clock=(pl.col("gap_s").median().over("aid") >= RESOLVED_S).fill_null(False),
-            few=~(pl.col("clean") & pl.col("s_per_iter").is_not_null()).any().over("aid"),
-        )
-        .with_columns(
-            value=pl.when("by_clock")
-            .then(pl.col("gap_s") / pl.col("gap_iters"))
-            .when((pl.col("clean") | pl.col("few")) & pl.col("train"))
-            .then("s_per_iter")
-        )
-        .drop("before", "edge")
+        gaps.join(better.select("aid"), on="aid", how="semi", maintain_order="left")
+        .with_columns(number=(started // STRETCH_S).cast(pl.Int64))
+        .group_by("aid", "number")
+        .agg(pl.col("gap_s").sum(), pl.col("gap_iters").sum(), pl.col("row").max())
+        .filter(pl.col("gap_s") >= STRETCH_S * 0.9)
+        .filter(pl.len().over("aid") >= FEWEST)
+        .select("row", stretch=pl.col("gap_s") / pl.col("gap_iters"))
+        .collect()
     )
 
 

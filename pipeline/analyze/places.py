@@ -6,13 +6,13 @@ mmengine writes `<work_dir>/<stamp>/<stamp>.log` beside `<work_dir>/<stamp>/vis_
 
 import polars as pl
 
-STAMP = r"^\d{8}_\d{6}"
+STAMP = r"^((offline-)?run-)?\d{8}_\d{6}"
 COPY = r"\.jsonl?(\.(gz|bz2|xz|zst))?$"
 ENDINGS = r"(\.(log|txt|out|err|json|jsonl|bin|gz|bz2|xz|zst))+$"
 # folder and file names that every project has, or that are numbers only: they name no run
 NAMELESS = (
     r"(?i)^([\d_.:T-]*|vis_data|work_?dirs?|exps?|experiments?|logs?|out|outputs?|results?|runs?|train|training"
-    r"|checkpoints?|ckpts?|main|stdout|stderr|output|console|nohup|scalars)$"
+    r"|checkpoints?|ckpts?|main|stdout|stderr|wandb|files|output|console|nohup|scalars)$"
 )
 
 
@@ -48,8 +48,8 @@ def above(path: str) -> pl.Expr:
 def names(runs: pl.DataFrame) -> pl.DataFrame:
     """`runs` (run_id, path, stem: of the run's first log) with `name` and `experiment`.
 
-    The name is safe as a file name: letters, digits and `_.+=@-`, 120 at most, no dot in front. It is the innermost folder of the path that says something; where several runs share it, the stem; then both;
-    then both with the end of run_id, which never depends on the order of rows.
+    The name is safe as a file name: letters, digits and `_.+=@-`, 120 at most, no dot in front. It is the innermost
+    folder of the path that says something; where several runs share it, the stem; then both; then both with run_id.
     """
     folders = pl.col("path").str.split("/").list.slice(0, pl.col("path").str.count_matches("/", literal=True))
     telling = folders.list.eval(

@@ -66,8 +66,8 @@ def of_runs(facts: pl.DataFrame, attempts: pl.DataFrame, members: pl.DataFrame) 
 def chosen(stated: pl.DataFrame) -> pl.DataFrame:
     """One row per run and name: what counts (text, number), its source, log_id and line, and `torn`.
 
-    The user goes before the log, the log before the configuration. Between attempts the last one counts. Two values from one source in
-    one attempt leave both null: `torn`, never "the first wins".
+    The user goes before the log, the log before the configuration. Between attempts the last one counts. Two
+    values from one source in one attempt leave both null: `torn`, never "the first wins".
     """
     best = stated.with_columns(rank=pl.col("source").replace_strict(RANK, default=9, return_dtype=pl.Int8)).filter(
         pl.col("rank") == pl.col("rank").min().over("run_id", "name")
@@ -122,7 +122,7 @@ def conflicts(stated: pl.DataFrame) -> pl.DataFrame:
 def wide(chosen: pl.DataFrame, run_ids: pl.DataFrame) -> pl.DataFrame:
     """One row per run of `run_ids` (run_id): each name as a column with `<name>_from`, `_log`, `_line`, and `dumped`.
 
-    Numbers are f64 (whole numbers are cast where they are used), texts str; null where nothing or nothing clear is said.
+    Numbers are f64 (whole numbers are cast where they are used), texts str; null where nothing clear is said.
     """
     frame = run_ids.select("run_id")
     for name in dict.fromkeys([*NUMBERS, *TEXTS]):

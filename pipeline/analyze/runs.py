@@ -184,7 +184,7 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         (
             pl.col("s_per_iter_from").eq("log").fill_null(False) & ~bar,
             pl.lit(
-                "Seconds per iteration are as printed, each a mean of the last ten iterations: the stamps are too coarse for a better clock."
+                "Seconds per iteration are as printed, means of the last ten iterations: the stamps tell it no finer."
             ),
         ),
         (
@@ -193,9 +193,7 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         ),
         (
             pl.col("wall_s_from").eq("log").fill_null(False) & bar,
-            pl.lit(
-                "Wall time is the sum of what the bars print as elapsed: time between bars, and before a resumed bar began, is not in it."
-            ),
+            pl.lit("Wall time is the sum of what the bars print as elapsed: time between bars is not in it."),
         ),
         (pl.col("wall_s").is_null() & trained, pl.lit("No time stamps: wall time and samples per hour are open.")),
         ((pl.col("attempts") > 1), pl.lit("Wall time is summed over attempts: the gaps between them are not in it.")),
@@ -206,7 +204,7 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         (
             (pl.col("sequence_parallel") > 1).fill_null(False),
             pl.format(
-                "Sequence parallel over {} ranks: these share each sample, so that samples per update are divided by it.",
+                "{} ranks share each sample (sequence parallel): samples per update are divided by it.",
                 brief(pl.col("sequence_parallel")),
             ),
         ),

@@ -11,10 +11,11 @@ ENDINGS = ("early_stop", "time_limit", "preempted", "node_failure", "cancelled",
 ALIVE_S = 600.0  # a log this young belongs to a running process, unless it says otherwise
 ALIVE_LINES = 5.0  # or one written within this many of its own line intervals
 GONE_S = 6 * 3600.0  # a log older than this is not expected to go on
+ZONES_S = 14 * 3600.0  # a stamp without a zone may lie this far from UTC
 
 
 def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
-    """What a run's last attempt says behind its last training record: run_id, failure, failure_message, failure_line, ending.
+    """What a run's last attempt says behind its last training record: run_id, failure_*, ending_*.
 
     An error further up was survived: training went on after it.
     """
@@ -45,16 +46,27 @@ def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def silence(now: datetime | None) -> pl.Expr:
+    """Seconds since the log was last written: by its file, or by its last stamp where that is older in any time zone.
+
+    A copied or checked-out log has a young file and old stamps.
+    """
+    utc = pl.lit(now, pl.Datetime("us", "UTC"))
+    by_file = (utc - pl.col("modified_at")).dt.total_microseconds() / 1e6
+    by_stamp = (utc.dt.replace_time_zone(None) - pl.col("ended_at")).dt.total_microseconds() / 1e6 - ZONES_S
+    return pl.when(by_file.is_not_null()).then(pl.max_horizontal(by_file, by_stamp))
+
+
 def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """Adds state, state_reason, ended_by.
 
-    `runs` holds iters_done, iters_planned, iters_planned_from, line_iters, line_s, train_records, modified_at, format
+    `runs` holds iters_done, iters_planned, line_iters, line_s, train_records, modified_at, ended_at, evaluates
     and `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with
     `[3670/3672]`: within one line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running
     from stalled and interrupted by the age of the log; without it no run is called running.
     """
     done, planned = pl.col("iters_done"), pl.col("iters_planned")
-    age = (pl.lit(now, pl.Datetime("us", "UTC")) - pl.col("modified_at")).dt.total_microseconds() / 1e6
+    age = silence(now)
     alive = (age < pl.max_horizontal(pl.lit(ALIVE_S), pl.col("line_s") * ALIVE_LINES)).fill_null(False)
     reached = (done >= planned).fill_null(False)
     near = (planned - done < pl.col("line_iters")).fill_null(False) & (pl.col("train_records") > 0)

@@ -35,17 +35,17 @@ def spread(value: pl.Expr, name: str) -> list[pl.Expr]:
 
 
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
-    """`numerator / denominator`, null where the denominator is not above zero: an unknown rate, never an infinite one."""
+    """`numerator / denominator`, null where the denominator is not above zero: unknown, never infinite."""
     return pl.when(denominator > 0).then(numerator / denominator)
 
 
 def ceil_div(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
-    """⌈numerator / denominator⌉ of whole numbers, without the rounding of floats; null where the denominator is not above zero."""
+    """⌈numerator / denominator⌉ of whole numbers, exact where floats are not; null for a denominator not above zero."""
     return pl.when(denominator > 0).then((numerator + denominator - 1) // denominator)
 
 
 def product(*factors: pl.Expr) -> pl.Expr:
-    """The product of whole numbers, null beyond 2^53: counters that no machine reached must not wrap around into plausible ones."""
+    """The product of whole numbers, null beyond 2^53: what no machine counted must not wrap around into sense."""
     whole, size = factors[0], factors[0].cast(pl.Float64).abs()
     for factor in factors[1:]:
         whole, size = whole * factor, size * factor.cast(pl.Float64).abs()

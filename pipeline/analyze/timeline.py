@@ -9,6 +9,7 @@ import polars as pl
 
 from ..tables import ATTEMPTS
 from . import pace, places
+from .stats import product
 
 BARS = ("tqdm",)
 NO_TRAINING = ("nvidia_smi", "gpustat", "slurm")
@@ -119,10 +120,12 @@ def key(log: str, line: str) -> pl.Expr:
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` by (key, redraw, piece); a frame that is in order already (as parts are written) is not sorted again."""
+    """`rows` by (key, redraw, piece); a frame that is in order already (as parts are written) is not sorted again. The columns redraw and
+    piece have served then, and go."""
     step, redraw, piece = (pl.col(name).diff() for name in ORDER)
     ahead = (step > 0) | ((step == 0) & ((redraw > 0) | ((redraw == 0) & (piece >= 0))))
-    return rows if rows.select(ahead.all()).item() else rows.sort(ORDER)
+    ordered = rows if rows.select(ahead.all()).item() else rows.sort(ORDER)
+    return ordered.drop("redraw", "piece")
 
 
 def keyed(frame: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
@@ -183,7 +186,8 @@ def with_key(cuts: pl.DataFrame) -> pl.DataFrame:
 
 def in_attempts(frame: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
     """`frame` (with key, in order) with the `aid` of the attempt that each row stands in."""
-    return frame.join_asof(cuts.select("key", "aid").sort("key"), on="key", check_sortedness=False)
+    begun = cuts.select("key", "aid").sort("key")
+    return frame.hstack(frame.select("key").join_asof(begun, on="key", check_sortedness=False).select("aid"))
 
 
 def measure(
@@ -253,16 +257,17 @@ def measure(
     for part in (records, every, happened, stamps):
         frame = frame.join(part, on="aid", how="left")
     per_epoch = pl.col("iters_per_epoch")
-    proofs = ["last_record_iter", "checkpoint_iter", pl.col("val_epoch") * per_epoch]
+    proofs = ["last_record_iter", "checkpoint_iter", product(pl.col("val_epoch"), per_epoch)]
     return (
         frame.with_columns(
             pl.col("train_records").fill_null(0),
             started_at=pl.min_horizontal("first_clock_at", "first_event_at", "first_row_at"),
             ended_at=pl.max_horizontal("last_clock_at", "last_event_at", "last_row_at"),
             last_line=pl.max_horizontal("last_clock_line", "last_event_line", "last_row_line", "first_line"),
-            checkpoint_iter=pl.coalesce("checkpoint_global_iter", pl.col("checkpoint_epoch") * per_epoch),
+            checkpoint_iter=pl.coalesce("checkpoint_global_iter", product(pl.col("checkpoint_epoch"), per_epoch)),
             resume_iter=pl.coalesce(
-                pl.when(pl.col("resume_global_iter") > 0).then("resume_global_iter"), pl.col("resume_epoch") * per_epoch
+                pl.when(pl.col("resume_global_iter") > 0).then("resume_global_iter"),
+                product(pl.col("resume_epoch"), per_epoch),
             ),
             line_iters=pl.coalesce("line_iters", "first_iter"),
         )

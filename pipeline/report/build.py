@@ -201,7 +201,9 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     losses = store.scan(METRICS).filter(ours, pl.col("name") == "loss").select(curves.LOSS_COLUMNS).collect()
     events = store.scan(EVENTS).filter(ours, pl.col("kind").is_in(["checkpoint", "resume"])).collect()
     length = tables.run["iters_per_epoch"]
-    rows = curves.curve_records(progress, losses, attempts, length)
+    rows = curves.curve_records(
+        progress, losses, attempts, iters_per_epoch=length, iters_planned=tables.run["iters_planned"]
+    )
     marks = curves.chart_marks([epoch["last_iter"] for epoch in tables.epochs], events, length)
     charts = (curves.loss_chart(rows, marks), curves.pace_chart(rows, marks, tables.run["s_per_iter"]))
     return tuple(chart for chart in charts if chart is not None)

@@ -83,7 +83,7 @@ def _draw_loss(axes: Axes, chart: Chart) -> None:
 
 def _draw_pace(axes: Axes, chart: Chart) -> None:
     raw, wait = _of(chart, "raw"), _of(chart, "wait")
-    top = _top(raw)
+    top = max(_top(raw), 1.12 * (chart.level or 0))
     axes.set_ylim(0, top)
     if wait.height:
         axes.fill_between(wait["x"], 0, wait["y"], color=SKY, alpha=0.45, linewidth=0, label="waiting for data")
@@ -173,7 +173,7 @@ def _frame(axes: Axes, chart: Chart) -> None:
     handles, labels = axes.get_legend_handles_labels()
     lines = -(-len(handles) // LEGEND_COLUMNS)
     # a fixed layout: matplotlib's automatic ones draw everything twice, and charts of several runs would not line up
-    axes.figure.subplots_adjust(left=0.085, right=0.985, top=0.91, bottom=0.16 + 0.07 * lines)
+    axes.figure.subplots_adjust(left=0.085, right=0.965, top=0.91, bottom=0.16 + 0.07 * lines)
     if handles:
         axes.figure.legend(
             *(handles, labels),

@@ -39,11 +39,11 @@ class Read(Protocol):
     """What ingest counts, as far as the summary shows it."""
 
     @property
-    def logs_seen(self) -> int: ...
+    def seen(self) -> int: ...
     @property
-    def logs_read(self) -> int: ...
+    def read(self) -> int: ...
     @property
-    def logs_unchanged(self) -> int: ...
+    def unchanged(self) -> int: ...
     @property
     def left_out(self) -> int: ...
     @property
@@ -82,7 +82,7 @@ def as_dict(seen: Overview, *, places: Places, ingested: Read | None = None) -> 
             run[name] = run[name].isoformat() if isinstance(run[name], datetime) else None
     content["missing"] = dict(seen.missing)
     content["states"] = dict(seen.states)
-    counted = ("logs_seen", "logs_read", "logs_unchanged", "left_out", "lines", "seconds")
+    counted = ("seen", "read", "unchanged", "left_out", "lines", "seconds")
     content["read"] = None if ingested is None else {name: getattr(ingested, name) for name in counted}
     content["places"] = {name: None if path is None else str(path) for name, path in asdict(places).items()}
     return content
@@ -154,13 +154,13 @@ def _read_line(seen: Overview, ingested: Read | None, say: _Words) -> Text:
     runs = words.plural(len(seen.runs), "run")
     if ingested is None:
         return say(f"{runs} in {words.plural(seen.logs, 'log')}.")
-    if ingested.logs_unchanged and not ingested.logs_read:
-        read = f"Nothing changed in {words.plural(ingested.logs_seen, 'log')}: {runs}"
-    elif ingested.logs_unchanged:
-        changed = words.plural(ingested.logs_read, "changed log")
-        read = f"Read {changed} of {words.count(ingested.logs_seen)} ({words.plural(ingested.lines, 'line')}): {runs}"
+    if ingested.unchanged and not ingested.read:
+        read = f"Nothing changed in {words.plural(ingested.seen, 'log')}: {runs}"
+    elif ingested.unchanged:
+        changed = words.plural(ingested.read, "changed log")
+        read = f"Read {changed} of {words.count(ingested.seen)} ({words.plural(ingested.lines, 'line')}): {runs}"
     else:
-        read = f"Read {words.plural(ingested.logs_read, 'log')} ({words.plural(ingested.lines, 'line')}) as {runs}"
+        read = f"Read {words.plural(ingested.read, 'log')} ({words.plural(ingested.lines, 'line')}) as {runs}"
     text = f"{read}, in {words.number(ingested.seconds, 2)} s."
     if ingested.left_out:
         text += f" Left out: {words.plural(ingested.left_out, 'file that is no log', 'files that are no logs')}."
@@ -182,7 +182,7 @@ def _looks(seen: Overview, say: _Words) -> RenderableType | None:
             body.append("\n").append_text(say(look.advice, "dim"))
         if look.where:
             body.append("\n" if look.advice else "  ").append_text(say(look.where, "dim"))
-        grid.add_row(say.severity(look.severity), say(look.run, "bold", 80), body)
+        grid.add_row(say.severity(look.severity), _middle(say(look.run, "bold", 80), 32), body)
     return _titled("NEEDS A LOOK", grid, len(seen.looks) - MOST_LOOKS, say)
 
 
@@ -192,13 +192,12 @@ def _runs(seen: Overview, say: _Words, width: int, most: int) -> RenderableType 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
     columns = [column for column in _COLUMNS if width >= column.from_width]
     rows = [[_cell(column.title, line, say) for column in columns] for line in seen.runs[:most]]
-    for place, column in enumerate(columns):
-        # names may be cut to fit the window, numbers never
-        name = column.title in ("RUN", "BEST")
-        size = {"max_width": 28} if name else {"min_width": max(row[place].cell_len for row in rows)}
-        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", **size)
-    for row in rows:
-        table.add_row(*row)
+    widths = _widths(columns, rows, width)
+    for column in columns:
+        size = widths[column.title]
+        table.add_column(column.title, justify=column.justify, no_wrap=True, overflow="ellipsis", width=size)
+    for name, *numbers in rows:
+        table.add_row(_middle(name, widths["RUN"]), *numbers)
     legend = f"? = the log does not say · {words.NONE_SEEN} = none seen · wall without the gap between attempts"
     notes = [say(legend, "dim")]
     if any(column.title == "GPU-H" for column in columns):
@@ -231,6 +230,34 @@ _COLUMNS = (
     _Column("GPU-H", "right", 106),
     _Column("BEST", "left", 106),
 )
+
+
+def _widths(columns: Sequence[_Column], rows: Sequence[Sequence[Text]], width: int) -> dict[str, int]:
+    """Names may be cut to fit the window, numbers never."""
+    widest = {
+        column.title: max(len(column.title), *(row[place].cell_len for row in rows))
+        for place, column in enumerate(columns)
+    }
+    names = {title: min(widest[title], 28) for title in ("RUN", "BEST") if title in widest}
+    left = width - sum(widest.values()) + sum(widest[title] for title in names) - 2 * len(columns)
+    best = min(names.get("BEST", 0), 12)
+    names["RUN"] = min(names["RUN"], max(left - best, 8))
+    if best:
+        names["BEST"] = min(names["BEST"], max(left - names["RUN"], 6))
+    return widest | names
+
+
+def _middle(text: Text, width: int) -> Text:
+    """Cut in the middle: what tells runs apart often stands at the end of their names."""
+    if text.cell_len <= width:
+        return text
+    tail = width // 2
+    while text[-tail:].cell_len > width // 2:
+        tail -= 1
+    head = width - 1 - text[-tail:].cell_len
+    while text[:head].cell_len > width - 1 - text[-tail:].cell_len:
+        head -= 1
+    return Text.assemble(text[:head], "…", text[-tail:])
 
 
 def _cell(title: str, line: RunLine, say: _Words) -> Text:
@@ -279,8 +306,7 @@ def _unread(seen: Overview, say: _Words) -> RenderableType | None:
         return None
     lines = []
     for log in seen.unread[:MOST_UNREAD]:
-        size = "" if log.lines is None else f"{words.plural(log.lines, 'line')}, "
-        lines.append(say(f"{log.path}: {size}{log.message or log.status}"))
+        lines.append(say(f"{log.path}: {log.said()}"))
     return _titled("NOT UNDERSTOOD", _stack(*lines), len(seen.unread) - MOST_UNREAD, say)
 
 

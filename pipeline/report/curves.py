@@ -13,12 +13,13 @@ from .model import Chart, Mark
 
 BUCKETS = 500
 MOST_POINTS = 3 * BUCKETS
+LONGEST_BRIDGE = 10
 MOST_EPOCH_MARKS = 60
 
 KEYS = ("log_id", "line", "redraw", "piece")
 PROGRESS_COLUMNS = (
     *KEYS,
-    *("bar", "rank", "phase", "epoch", "iter", "iters_per_epoch", "global_iter", "s_per_iter", "data_s_per_iter"),
+    *("rank", "phase", "epoch", "iter", "iters_per_epoch", "global_iter", "s_per_iter", "data_s_per_iter"),
 )
 LOSS_COLUMNS = (*KEYS, "phase", "value")
 
@@ -26,7 +27,12 @@ _TRAIN = pl.col("phase").is_null() | (pl.col("phase") == "train")
 
 
 def curve_records(
-    progress: pl.DataFrame, losses: pl.DataFrame, attempts: pl.DataFrame, iters_per_epoch: int | None
+    progress: pl.DataFrame,
+    losses: pl.DataFrame,
+    attempts: pl.DataFrame,
+    *,
+    iters_per_epoch: int | None = None,
+    iters_planned: int | None = None,
 ) -> pl.DataFrame:
     """One row per record of the run's logs, on one axis: x f64, axis str, phase, loss, s_per_iter, data_s_per_iter.
 
@@ -41,7 +47,7 @@ def curve_records(
     )
     placed = _of_attempts(both, attempts).filter(
         pl.col("rank").is_null() | (pl.col("rank") == pl.col("rank").min()),
-        _innermost_bar(both, iters_per_epoch),
+        _training_bar(both, iters_per_epoch, iters_planned),
     )
     epoch_length = pl.coalesce("iters_per_epoch", pl.lit(iters_per_epoch, pl.Int64))
     train_iter = pl.when(_TRAIN).then("iter")
@@ -84,12 +90,14 @@ def _of_attempts(records: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     return records.join(spans, on="log_id", how="inner").filter(pl.col("line").is_between(first, last))
 
 
-def _innermost_bar(records: pl.DataFrame, iters_per_epoch: int | None) -> pl.Expr:
-    """Of several bars, the one whose total is the run's iterations per epoch; everything where none has that."""
-    counted = pl.col("iters_per_epoch") == pl.lit(iters_per_epoch, pl.Int64)
-    if iters_per_epoch is None or records.filter(pl.col("bar").is_not_null(), counted).is_empty():
-        return pl.lit(True)
-    return pl.col("bar").is_null() | counted
+def _training_bar(records: pl.DataFrame, *totals: int | None) -> pl.Expr:
+    """Of several bars (records that print nothing but n of a total), those with the first of these totals that any has;
+    everything where none has one.
+    """
+    bar = pl.col("epoch").is_null() & pl.col("global_iter").is_null() & pl.col("iter").is_not_null()
+    printed = records.filter(bar)["iters_per_epoch"].unique()
+    total = next((total for total in totals if total is not None and total in printed), None)
+    return pl.lit(True) if total is None else ~bar | (pl.col("iters_per_epoch") == total)
 
 
 def loss_chart(records: pl.DataFrame, marks: tuple[Mark, ...]) -> Chart | None:
@@ -152,18 +160,22 @@ def chart_marks(
 
 def reduce(points: pl.DataFrame) -> pl.DataFrame:
     """x, y → x, y, lo, hi with at most BUCKETS rows where there were more than MOST_POINTS: mean, lowest and highest of
-    each bucket of equal width in x. `points` holds finite values only.
+    each bucket of equal width in x. `points` holds finite values only. A row of nulls parts what no line may bridge: a
+    stretch of more than LONGEST_BRIDGE buckets without a value.
     """
     if points.height <= MOST_POINTS:
         return points.select("x", "y", pl.col("y").alias("lo"), pl.col("y").alias("hi"))
     low, width = pl.col("x").min(), pl.col("x").max() - pl.col("x").min()
     bucket = ((pl.col("x") - low) / width * BUCKETS).floor().clip(0, BUCKETS - 1)
-    return (
+    reduced = (
         points.group_by(bucket.alias("bucket"))
         .agg(pl.mean("x"), pl.mean("y"), pl.min("y").alias("lo"), pl.max("y").alias("hi"))
         .sort("bucket")
-        .drop("bucket")
     )
+    after_gap = reduced.filter(pl.col("bucket").diff() > LONGEST_BRIDGE).select(
+        "bucket", "x", *(pl.lit(None, pl.Float64).alias(name) for name in ("y", "lo", "hi"))
+    )
+    return pl.concat([after_gap, reduced]).sort("bucket", maintain_order=True).drop("bucket")
 
 
 def _series(records: pl.DataFrame, column: str) -> pl.DataFrame:

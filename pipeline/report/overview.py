@@ -77,6 +77,11 @@ class Unread:
     lines: int | None
     message: str
 
+    def said(self) -> str:
+        """Why, with the number of lines where the message does not name it."""
+        size = "" if self.lines is None or "line" in self.message else f"{words.plural(self.lines, 'line')}, "
+        return f"{size}{self.message or self.status}"
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -163,7 +168,7 @@ def run_line(run: Row) -> RunLine:
         state_reason=run["state_reason"],
         progress=f"{words.count(done)}/{words.count(planned)}",
         progress_unit=unit,
-        progress_fraction=done / planned if done is not None and planned else None,
+        progress_fraction=done / planned if done is not None and planned and done <= planned else None,
         s_per_iter=run["s_per_iter"],
         samples_per_hour=run["samples_per_hour"],
         updates_done=run["updates_done"],

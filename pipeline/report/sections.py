@@ -470,12 +470,11 @@ def _time(run: Row) -> Section:
         ),
     ]
     if wall is not None and training is not None and training <= wall:
-        rows.append(
-            ("the rest: start, validation, checkpoints", phrase(_share(wall - training, wall)), phrase("difference"))
-        )
-    drawn = (
-        f", {words.plural(run['samples_done'], 'sample')} over wall clock" if run["samples_done"] is not None else ""
-    )
+        rest = phrase(_share(wall - training, wall))
+        rows.append(("the rest: start, validation, checkpoints", rest, phrase("difference")))
+    samples = run["samples_done"]
+    drawn = "" if samples is None else f", {words.plural(samples, 'sample')} over wall clock"
+    held = None if run["gpu_hours_held"] == run["gpu_hours"] else run["gpu_hours_held"]
     rows += [
         (
             f"samples/hour{drawn}",
@@ -501,7 +500,7 @@ def _time(run: Row) -> Section:
                 "share of an iteration",
             ),
             ("GPU-hours", run["gpu_hours"], words.number(run["gpu_hours"]), "counted ranks × wall clock"),
-            ("GPU-hours if all visible GPUs were held", run["gpu_hours_held"], words.number(run["gpu_hours_held"]), ""),
+            ("GPU-hours if all visible GPUs were held", held, words.number(run["gpu_hours_held"]), ""),
             ("memory, highest printed", run["memory_peak_mib"], words.mebibytes(run["memory_peak_mib"]), "log"),
             (
                 "GPU utilisation, mean",
@@ -676,9 +675,7 @@ def _unread(seen: Overview) -> tuple[Block, ...]:
     items = tuple(
         phrase(
             Code(log.path),
-            f": {log.status}",
-            "" if log.lines is None else f", {words.plural(log.lines, 'line')}",
-            f", {log.message}" if log.message else "",
+            f": {log.status}, {log.said()}",
         )
         for log in seen.unread[:LONGEST_LIST]
     )

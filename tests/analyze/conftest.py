@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from trainqc.pipeline.derive import Tables, analyze
 from trainqc.pipeline.tables import CLOCKS, EVENTS, FACTS, GPU, LOGS, METRICS, PROGRESS, Table, conform
 
@@ -66,7 +65,11 @@ class Shelf:
         **more: object,
     ) -> int:
         """mmengine's `Iter(train) [done/planned]` lines, one a line; gives the line after the last."""
-        at = [start + timedelta(seconds=(i - done.start + done.step) * s_per_iter) for i in done] if start else [None] * len(done)
+        at = (
+            [start + timedelta(seconds=(i - done.start + done.step) * s_per_iter) for i in done]
+            if start
+            else [None] * len(done)
+        )
         frame = pl.DataFrame(
             {
                 "log_id": log_id,
@@ -86,7 +89,16 @@ class Shelf:
         self.add(PROGRESS, frame)
         return first_line + len(done)
 
-    def by_epoch(self, log_id: str, epochs: range, iters: range, length: int, start: datetime, s_per_iter: float, first_line: int = 100) -> int:
+    def by_epoch(
+        self,
+        log_id: str,
+        epochs: range,
+        iters: range,
+        length: int,
+        start: datetime,
+        s_per_iter: float,
+        first_line: int = 100,
+    ) -> int:
         """mmengine's `Epoch(train) [epoch][iter/length]` lines."""
         pairs = [(e, i) for e in epochs for i in iters]
         done = [(e - 1) * length + i for e, i in pairs]
@@ -111,12 +123,29 @@ class Shelf:
 
     def losses(self, log_id: str, values: dict[int, float], fmt: str = "mmengine", phase: str | None = "train") -> None:
         rows = [
-            {"log_id": log_id, "line": line, "redraw": 0, "piece": 0, "format": fmt, "phase": phase, "name": "loss", "value": value}
+            {
+                "log_id": log_id,
+                "line": line,
+                "redraw": 0,
+                "piece": 0,
+                "format": fmt,
+                "phase": phase,
+                "name": "loss",
+                "value": value,
+            }
             for line, value in values.items()
         ]
         self.add(METRICS, rows)
 
-    def bar(self, log_id: str, frames: list[tuple[int, float]], total: int | None, name: str | None = None, line: int = 1, redraw: int = 0) -> None:
+    def bar(
+        self,
+        log_id: str,
+        frames: list[tuple[int, float]],
+        total: int | None,
+        name: str | None = None,
+        line: int = 1,
+        redraw: int = 0,
+    ) -> None:
         """tqdm frames (n, elapsed seconds) of one bar, redrawn on one line."""
         rows = [
             {

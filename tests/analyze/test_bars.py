@@ -4,7 +4,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from trainqc.pipeline.analyze.bars import NOT_TRAINING, OTHER_WORK
 
 
@@ -14,7 +13,9 @@ def test_known_kinds(pattern: str, example: str) -> None:
     assert pl.select(pl.lit(example).str.contains(f"(?i){pattern}")).item()
 
 
-@pytest.mark.parametrize("name", ["Iteration", "Epoch 3/10", "Training", "Train", "epoch", "Steps", "loss 0.31", "row 1", ""])
+@pytest.mark.parametrize(
+    "name", ["Iteration", "Epoch 3/10", "Training", "Train", "epoch", "Steps", "loss 0.31", "row 1", ""]
+)
 def test_training_bars_are_not_among_them(name: str) -> None:
     """What a training loop is called is not taken for other work."""
     assert not pl.select(pl.lit(name).str.contains(OTHER_WORK)).item()
@@ -46,8 +47,16 @@ def test_epochs_by_description(shelf: Any) -> None:
         shelf.bar(log, [(0, 0.0), (100, 50.0), (200, 100.0)], 200, f"Epoch {epoch}/3", line=epoch)
     tables = shelf.tables()
     run = tables.runs.row(0, named=True)
-    assert (run["iters_per_epoch"], run["epochs_planned"], run["iters_planned"], run["iters_done"]) == (200, 3, 600, 400)
-    assert tables.epochs.select("epoch", "first_iter", "last_iter", "s_per_iter").rows() == [(1, 1, 200, 0.5), (2, 201, 400, 0.5)]
+    assert (run["iters_per_epoch"], run["epochs_planned"], run["iters_planned"], run["iters_done"]) == (
+        200,
+        3,
+        600,
+        400,
+    )
+    assert tables.epochs.select("epoch", "first_iter", "last_iter", "s_per_iter").rows() == [
+        (1, 1, 200, 0.5),
+        (2, 201, 400, 0.5),
+    ]
 
 
 def test_named_epochs_give_the_position(shelf: Any) -> None:
@@ -66,7 +75,12 @@ def test_nested(shelf: Any) -> None:
         shelf.bar(log, [(0, 0.0), (500, 60.0), (1000, 120.0)], 1000, "row 1", line=2 + turn)
         shelf.bar(log, [(turn + 1, 120.0 * (turn + 1))], 3, "Epochs", line=2 + turn, redraw=9)
     run = shelf.run()
-    assert (run["iters_per_epoch"], run["epochs_planned"], run["iters_done"], run["state"]) == (1000, 3, 3000, "finished")
+    assert (run["iters_per_epoch"], run["epochs_planned"], run["iters_done"], run["state"]) == (
+        1000,
+        3,
+        3000,
+        "finished",
+    )
 
 
 def test_validation_bar_is_left_aside(shelf: Any) -> None:
@@ -112,3 +126,27 @@ def test_short_bar_falls_back_to_the_printed_rate(shelf: Any) -> None:
     run = shelf.run()
     assert (run["s_per_iter"], run["s_per_iter_from"]) == (0.1, "log")
     assert any("smoothed until the bar closes" in text for text in run["caveats"])
+
+
+def test_bytes_are_no_iterations(shelf: Any) -> None:
+    """A bar that counts 225,063 in less than a second counts something else than training."""
+    log = shelf.log("a/workerlog.0", ["tqdm"])
+    shelf.bar(log, [(225063, 0.0)], 225063)
+    assert shelf.tables().runs.is_empty()
+
+
+def test_training_that_never_moved(shelf: Any) -> None:
+    """A bar at 0 of 100,005 is the training that died before its first iteration, not the short bar before it."""
+    log = shelf.log("vla/slurm.out", ["tqdm"])
+    shelf.bar(log, [(0, 0.0), (100, 0.0)], 100, line=1)
+    shelf.bar(log, [(0, 0.0)], 100005, line=9)
+    run = shelf.run()
+    assert (run["iters_done"], run["iters_planned"], run["state"]) == (0, 100005, "interrupted")
+
+
+def test_one_epoch_of_unknown_many(shelf: Any) -> None:
+    """`Epoch 27` alone tells its place and no plan."""
+    log = shelf.log("seg/a.log", ["tqdm"])
+    shelf.bar(log, [(89, 60.0)], 89, "Epoch 27")
+    run = shelf.run()
+    assert (run["iters_done"], run["epochs_planned"], run["iters_planned"]) == (27 * 89, None, None)

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-
 from trainqc.pipeline.tables import METRICS
 
 
@@ -40,7 +39,17 @@ def test_one_line_shows_no_direction(shelf: Any, log: str) -> None:
 def test_from_validation(shelf: Any, log: str) -> None:
     """Without such lines the best of a validation metric whose name tells the direction counts."""
     rows = [
-        {"log_id": log, "line": 200 + e, "redraw": 0, "piece": 0, "format": "mmengine", "phase": "val", "epoch": e, "name": n, "value": v}
+        {
+            "log_id": log,
+            "line": 200 + e,
+            "redraw": 0,
+            "piece": 0,
+            "format": "mmengine",
+            "phase": "val",
+            "epoch": e,
+            "name": n,
+            "value": v,
+        }
         for e, n, v in [(1, "acc", 0.5), (2, "acc", 0.9), (3, "acc", 0.7), (1, "time", 3.0)]
     ]
     shelf.add(METRICS, rows)
@@ -49,7 +58,16 @@ def test_from_validation(shelf: Any, log: str) -> None:
 
 def test_unknown_metric(shelf: Any, log: str) -> None:
     """A metric whose better direction its name does not tell is no best."""
-    row = {"log_id": log, "line": 201, "redraw": 0, "piece": 0, "format": "mmengine", "phase": "val", "name": "zeta", "value": 3.0}
+    row = {
+        "log_id": log,
+        "line": 201,
+        "redraw": 0,
+        "piece": 0,
+        "format": "mmengine",
+        "phase": "val",
+        "name": "zeta",
+        "value": 3.0,
+    }
     shelf.add(METRICS, [row])
     assert said(shelf) == (None, None, None, None)
 

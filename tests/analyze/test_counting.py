@@ -17,7 +17,7 @@ def by_epoch(shelf: Any, length: int, epochs: int, **facts: object) -> str:
 
 
 def test_updates_straddle_epochs(shelf: Any) -> None:
-    """15 iterations in 3 epochs at accumulation 8 are 2 updates: one window is carried over an epoch, the last is flushed."""
+    """15 iterations in 3 epochs at accumulation 8 are 2 updates: windows cross epochs, the last is flushed."""
     by_epoch(shelf, 5, 3, grad_accum=8)
     tables = shelf.tables()
     assert tables.runs.select("updates_done", "updates_planned", "updates_per_epoch").row(0) == (2, 2, 0.625)
@@ -73,8 +73,10 @@ def test_plan_from_epochs(shelf: Any) -> None:
         ("DefaultSampler", 10000, 32, 1, 1, False, 313),
     ],
 )
-def test_sampler_rules(shelf: Any, sampler: str, samples: int, batch: int, ranks: int, accum: int, drop: bool, expected: int) -> None:
-    """Where no epoch length is printed, samples, batch, ranks and the sampler's rule give it, and it is called inferred."""
+def test_sampler_rules(
+    shelf: Any, sampler: str, samples: int, batch: int, ranks: int, accum: int, drop: bool, expected: int
+) -> None:
+    """Where no epoch length is printed, samples, batch, ranks and sampler give it, and it is called inferred."""
     log = shelf.log("net/a.log", ["mmengine"])
     shelf.by_iter(log, range(1, 5), 5000, START, 1.0)
     stated = {"num_samples": samples, "batch_size": batch, "world_size": ranks, "grad_accum": accum, "drop_last": drop}

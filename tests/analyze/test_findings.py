@@ -59,7 +59,9 @@ def test_dropped_samples(shelf: Any) -> None:
     """10,000 samples at batch 32 with 312 iterations an epoch leave 16 out."""
     log = shelf.log("net/a.log", ["mmengine"])
     shelf.by_epoch(log, range(1, 3), range(1, 313), 312, START, 1.0)
-    shelf.facts(log, "config", 9, num_samples=10000, batch_size=32, world_size=1, sampler="DefaultSampler", drop_last="True")
+    shelf.facts(
+        log, "config", 9, num_samples=10000, batch_size=32, world_size=1, sampler="DefaultSampler", drop_last="True"
+    )
     assert found(shelf, "dropped")["message"] == "16 of 10,000 samples are left out of each epoch (0.16 %)"
 
 
@@ -67,7 +69,9 @@ def test_counts_that_do_not_fit(shelf: Any) -> None:
     """The same log without drop_last contradicts its own configuration: it would show 313."""
     log = shelf.log("net/a.log", ["mmengine"])
     shelf.by_epoch(log, range(1, 3), range(1, 313), 312, START, 1.0)
-    shelf.facts(log, "config", 9, num_samples=10000, batch_size=32, world_size=1, sampler="DefaultSampler", drop_last="False")
+    shelf.facts(
+        log, "config", 9, num_samples=10000, batch_size=32, world_size=1, sampler="DefaultSampler", drop_last="False"
+    )
     assert found(shelf, "miscounted")["message"].endswith("give 313 iterations an epoch; the log shows 312")
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-
 from trainqc.pipeline.tables import PROGRESS
 
 START = datetime(2024, 4, 15, 22, 45, 46)
@@ -28,7 +27,25 @@ def test_print_where_the_clock_is_coarse(shelf: Any) -> None:
     shelf.by_iter(log, range(10, 1001, 10), 1000, START, 0.055)
     run = shelf.run()
     assert (run["s_per_iter"], run["s_per_iter_from"]) == (0.055, "log")
-    assert any("mean of the last ten iterations" in text for text in run["caveats"])
+    assert any("means of the last ten iterations" in text for text in run["caveats"])
+
+
+def test_print_where_it_leaves_nothing_out(shelf: Any) -> None:
+    """Lines every ten iterations, 37 s apart: the printed mean of ten is exact, stamps would round it to tenths."""
+    log = shelf.log("a.log", ["mmengine"])
+    shelf.by_iter(log, range(10, 1001, 10), 1000, START, 3.6659)
+    run = shelf.run()
+    assert (run["s_per_iter"], run["s_per_iter_from"]) == (3.6659, "log")
+
+
+def test_rare_lines_of_a_fast_run(shelf: Any) -> None:
+    """Lines every 50 iterations, 7 s apart in whole seconds, sum up to stretches that resolve 0.14 s an iteration."""
+    log = shelf.log("a.log", ["mmengine"])
+    shelf.by_epoch(log, range(1, 2), range(50, 8001, 50), 8000, START, 0.1444)
+    shelf.rows["progress"] = [f.with_columns(s_per_iter=pl.lit(9.9)) for f in shelf.rows["progress"]]
+    run = shelf.run()
+    assert run["s_per_iter"] == pytest.approx(0.1444, rel=0.01)
+    assert run["s_per_iter_from"] == "timestamps"
 
 
 def slow_at(shelf: Any, where: int) -> dict[str, Any]:
@@ -59,7 +76,15 @@ def test_behind_a_checkpoint(shelf: Any) -> None:
 
 def test_behind_a_validation(shelf: Any) -> None:
     """A line behind a validation is left out, and the validation's own time is no training time."""
-    row = {"log_id": "a.log", "line": 110, "redraw": 1, "piece": 0, "format": "mmengine", "phase": "val", "s_per_iter": 99.0}
+    row = {
+        "log_id": "a.log",
+        "line": 110,
+        "redraw": 1,
+        "piece": 0,
+        "format": "mmengine",
+        "phase": "val",
+        "s_per_iter": 99.0,
+    }
     shelf.add(PROGRESS, [row])
     assert slow_at(shelf, 111)["s_per_iter_mean"] == 1.0
 
@@ -88,10 +113,11 @@ def test_no_wait_printed(shelf: Any) -> None:
 
 def test_time_to_go(shelf: Any) -> None:
     """A running run of 1,000 iterations at 3 s with 400 done has 30 min to go, counted from its last stamp."""
-    from conftest import NOW  # noqa: PLC0415
+    from conftest import NOW
 
     log = shelf.log("a.log", ["mmengine"], modified_at=NOW - timedelta(minutes=1))
-    shelf.by_iter(log, range(10, 401, 10), 1000, START, 3.0)
+    start = NOW.replace(tzinfo=None) - timedelta(hours=1)
+    shelf.by_iter(log, range(10, 401, 10), 1000, start, 3.0)
     run = shelf.run()
     assert (run["state"], run["eta_s"]) == ("running", 1800.0)
-    assert run["finish_at"] == START + timedelta(seconds=1200 + 1800)
+    assert run["finish_at"] == start + timedelta(seconds=1200 + 1800)

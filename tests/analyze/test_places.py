@@ -35,7 +35,10 @@ def test_one(shelf: Any, path: str, name: str) -> None:
 def test_same_experiment_twice(shelf: Any) -> None:
     """Two runs of one experiment are told apart by their stamps."""
     base = "work_dirs/ear"
-    assert names(shelf, f"{base}/20230604_1/a.log", f"{base}/20230605_000000/20230605_000000.log") == ["a", "ear-20230605_000000"]
+    assert names(shelf, f"{base}/20230604_1/a.log", f"{base}/20230605_000000/20230605_000000.log") == [
+        "a",
+        "ear-20230605_000000",
+    ]
 
 
 def test_stamps_of_one_experiment(shelf: Any) -> None:

@@ -9,7 +9,6 @@ from conftest import Shelf, sa2va_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-
 from trainqc.pipeline import derive
 from trainqc.pipeline.tables import ATTEMPTS, EPOCHS, FINDINGS, RUNS
 
@@ -51,7 +50,9 @@ def same(a: derive.Tables, b: derive.Tables) -> None:
 def test_order_of_rows(seed: int) -> None:
     """The order of rows in the parsed tables changes nothing."""
     parsed = zoo().parsed()
-    shuffled = {name: frame.collect().sample(fraction=1.0, shuffle=True, seed=seed).lazy() for name, frame in parsed.items()}
+    shuffled = {
+        name: frame.collect().sample(fraction=1.0, shuffle=True, seed=seed).lazy() for name, frame in parsed.items()
+    }
     same(analyzed(parsed), analyzed(shuffled))
 
 
@@ -100,7 +101,7 @@ def test_names_are_unique() -> None:
 
 def test_no_python_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred times the logs and lines cost the same Python calls."""
-    import sys  # noqa: PLC0415
+    import sys
 
     def calls(logs: int, lines: int) -> int:
         shelf = Shelf()
@@ -141,5 +142,3 @@ def test_hostile_numbers() -> None:
             bar = shelf.log("cls/a.log", ["tqdm"])
             shelf.bar(bar, [(0, 0.0), (2**62, 0.0), (-3, -1.0)], length, "x")
             assert analyzed(shelf.parsed()).runs.height == 2
-
-

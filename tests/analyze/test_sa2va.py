@@ -93,6 +93,8 @@ def test_without_samples(shelf: Any, sa2va: str) -> None:
     run = shelf.run()
     assert run["num_samples"] is None
     assert run["samples_per_hour"] is None
-    assert "The number of samples is not said: the iterations per epoch allow between 1,217 and 1,224." in run["caveats"]
+    assert (
+        "The number of samples is not said: the iterations per epoch allow between 1,217 and 1,224." in run["caveats"]
+    )
     told = shelf.run(values={"num_samples": 1220})
     assert (told["num_samples_from"], told["samples_done"]) == ("user", 3660)

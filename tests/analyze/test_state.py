@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 from conftest import NOW
 
-START = datetime(2024, 1, 1)
+START = NOW.replace(tzinfo=None) - timedelta(hours=2)
 
 
-def run_to(shelf: Any, last: int, planned: int = 3672, age: timedelta | None = None, events: tuple[str, ...] = (), line: int = 9999) -> dict[str, Any]:
+def run_to(
+    shelf: Any,
+    last: int,
+    planned: int = 3672,
+    age: timedelta | None = None,
+    events: tuple[str, ...] = (),
+    line: int = 9999,
+) -> dict[str, Any]:
     modified = {} if age is None else {"modified_at": NOW - age}
     log = shelf.log("net/a.log", ["mmengine"], **modified)
     shelf.by_iter(log, range(10, last + 1, 10), planned, START, 1.0)
@@ -95,9 +102,18 @@ def test_evaluation(shelf: Any) -> None:
     """A log of a validation alone is no failed training."""
     log = shelf.log("net/a.log", ["mmengine"])
     shelf.event(log, 1, "start")
-    from trainqc.pipeline.tables import PROGRESS  # noqa: PLC0415
+    from trainqc.pipeline.tables import PROGRESS
 
-    row = {"log_id": log, "line": 9, "redraw": 0, "piece": 0, "format": "mmengine", "phase": "val", "iter": 11, "iters_per_epoch": 11}
+    row = {
+        "log_id": log,
+        "line": 9,
+        "redraw": 0,
+        "piece": 0,
+        "format": "mmengine",
+        "phase": "val",
+        "iter": 11,
+        "iters_per_epoch": 11,
+    }
     shelf.add(PROGRESS, [row])
     run = shelf.run()
     assert (run["state"], run["val_iters"], run["iters_done"]) == ("unknown", 11, None)
@@ -105,7 +121,7 @@ def test_evaluation(shelf: Any) -> None:
 
 def test_validation_proves_the_epoch(shelf: Any) -> None:
     """`Epoch(val) [5]` says that five epochs are done, though the last line of the fifth is [200/201]."""
-    from trainqc.pipeline.tables import PROGRESS  # noqa: PLC0415
+    from trainqc.pipeline.tables import PROGRESS
 
     log = shelf.log("cats/a.log", ["mmengine"])
     end = shelf.by_epoch(log, range(1, 6), range(2, 201, 2), 201, START, 0.06)
@@ -114,3 +130,10 @@ def test_validation_proves_the_epoch(shelf: Any) -> None:
     shelf.facts(log, "config", 9, epochs_planned=5)
     run = shelf.run()
     assert (run["iters_done"], run["state"], run["ended_by"]) == (1005, "finished", "epochs")
+
+
+def test_copied_log(shelf: Any) -> None:
+    """A log copied a minute ago whose last stamp is two years old is not running."""
+    log = shelf.log("net/a.log", ["mmengine"], modified_at=NOW - timedelta(minutes=1))
+    shelf.by_iter(log, range(10, 101, 10), 1000, datetime(2024, 1, 1), 1.0)
+    assert shelf.run()["state"] == "interrupted"

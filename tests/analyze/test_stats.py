@@ -4,7 +4,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from trainqc.pipeline.analyze.stats import ceil_div, ratio, spread
 
 VALUES = st.lists(st.floats(0.001, 1e6, allow_nan=False), min_size=1, max_size=200)

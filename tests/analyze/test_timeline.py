@@ -45,7 +45,9 @@ def test_further_start(shelf: Any) -> None:
     run = shelf.run()
     assert (run["attempts"], run["iters_done"], run["state"]) == (2, 200, "finished")
     assert shelf.tables().attempts["superseded_iters"].to_list() == [40, 0]
-    assert "40 iterations done twice after a restart (40 s); counted once" in shelf.tables().findings["message"].to_list()
+    assert (
+        "40 iterations done twice after a restart (40 s); counted once" in shelf.tables().findings["message"].to_list()
+    )
 
 
 def test_two_starts_without_records(shelf: Any) -> None:
@@ -59,7 +61,7 @@ def test_two_starts_without_records(shelf: Any) -> None:
 
 
 def test_counter_falls_back(shelf: Any) -> None:
-    """Where the counter falls back without an environment block, an attempt begins: at the resume line, where there is one."""
+    """Where the counter falls back without an environment block, an attempt begins: at the resume line, if any."""
     log = shelf.log("a.log", ["mmengine"])
     end = shelf.by_iter(log, range(10, 101, 10), 200, START, 1.0)
     shelf.event(log, end + 3, "resume", global_iter=40)
@@ -113,7 +115,7 @@ def resumed(shelf: Any, at: int, planned: int = 300) -> list[str]:
 
 
 def test_resume_in_the_next_folder(shelf: Any) -> None:
-    """A log that resumed at an iteration which the log before it in the same work directory reached goes on with its run."""
+    """A log that resumed where the log before it in the same work directory had been goes on with its run."""
     first, second = resumed(shelf, at=100)
     run = shelf.run()
     assert (run["attempts"], run["iters_done"]) == (2, 200)
@@ -164,7 +166,7 @@ def test_run_id(shelf: Any) -> None:
 
 def test_nothing() -> None:
     """Tables without rows give tables without rows."""
-    from conftest import Shelf  # noqa: PLC0415
+    from conftest import Shelf
 
     tables = Shelf().tables()
     assert tables.runs.is_empty()

@@ -15,7 +15,9 @@ from trainqc.pipeline.tables import ATTEMPTS, METRICS, PROGRESS
 
 def records_of(progress_rows: pl.DataFrame, losses: pl.DataFrame, iters_per_epoch: int | None = 1224) -> pl.DataFrame:
     ours = attempts().head(1)
-    return curves.curve_records(progress_rows, losses.select(curves.LOSS_COLUMNS), ours, iters_per_epoch)
+    return curves.curve_records(
+        progress_rows, losses.select(curves.LOSS_COLUMNS), ours, iters_per_epoch=iters_per_epoch
+    )
 
 
 def sa2va_records() -> pl.DataFrame:
@@ -85,6 +87,27 @@ def test_reduced_buckets_hold_the_true_means():
     assert reduced["x"].is_sorted()
 
 
+def test_no_line_bridges_a_long_gap():
+    """Between two stretches with nothing printed in between the reduced line is broken."""
+    rows = made(pl.Series([1.0]).new_from_index(0, 4000)).with_columns(
+        pl.when(pl.col("x") > 2000).then(pl.col("x") + 10_000).otherwise("x").alias("x")
+    )
+    raw = series(curves.loss_chart(rows, ()), "raw")
+    assert raw["y"].null_count() == 1
+    assert raw["x"].is_sorted()
+
+
+def test_a_median_beyond_the_printed_pace_is_in_view():
+    """Where clocks and the printed (smoothed) rate disagree, the median is not outside of the picture."""
+    from matplotlib.figure import Figure
+
+    chart = curves.pace_chart(made(pl.Series([1.0, 1.0])), (), 20.0)
+    assert chart is not None
+    axes = Figure().subplots()
+    charts._draw_pace(axes, chart)
+    assert axes.get_ylim()[1] > 20.0
+
+
 def test_nan_and_infinite_values_are_marked_and_counted():
     """Values that are no numbers are not dropped: they are the series `odd`, and the text for the blind counts them."""
     y = pl.Series([1.0, float("nan"), 0.9, float("inf"), 0.8])
@@ -134,6 +157,20 @@ def test_a_bar_that_starts_again_goes_on():
     assert got["x"].to_list() == [2.0, 4.0, 6.0, 8.0]
 
 
+def test_a_loading_bar_before_the_training_is_left_out():
+    """A run that knows only its planned total takes the bar with that total, not the shards loaded before it."""
+    key = {"log_id": "log1", "redraw": 0, "piece": 0, "format": "tqdm", "s_per_iter": 0.1}
+    shards = [key | {"line": n, "bar": "Loading shards", "iter": n, "iters_per_epoch": 7} for n in range(1, 8)]
+    steps = [key | {"line": 10 + n, "bar": None, "iter": n, "iters_per_epoch": 11_900} for n in (1, 2, 3)]
+    got = curves.curve_records(
+        frame(PROGRESS, *shards, *steps),
+        METRICS.empty().select(curves.LOSS_COLUMNS),
+        attempts().head(1),
+        iters_planned=11_900,
+    )
+    assert got["x"].to_list() == [1.0, 2.0, 3.0]
+
+
 def test_after_a_resume_the_later_attempt_stands():
     """Iterations that were done twice are drawn once, as the later attempt printed them."""
     key = {"redraw": 0, "piece": 0, "format": "mmengine", "phase": "train"}
@@ -145,7 +182,7 @@ def test_after_a_resume_the_later_attempt_stands():
         {"log_id": "new", "first_line": 1, "last_line": 9, "started_at": attempts()["ended_at"][0]},
         {"log_id": "old", "first_line": 1, "last_line": 9, "started_at": attempts()["started_at"][0]},
     )
-    got = curves.curve_records(frame(PROGRESS, *rows), frame(METRICS, *losses).select(curves.LOSS_COLUMNS), both, None)
+    got = curves.curve_records(frame(PROGRESS, *rows), frame(METRICS, *losses).select(curves.LOSS_COLUMNS), both)
     raw = series(curves.loss_chart(got, ()), "raw")
     assert dict(zip(raw["x"], raw["y"], strict=True)) == {10.0: 1.0, 20.0: 5.0, 30.0: 6.0}
 

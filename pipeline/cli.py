@@ -1,0 +1,507 @@
+"""The command line: arguments in, exit code out. What the commands do is in `commands`.
+
+Data goes to stdout, talk to stderr. Everything that takes time to import is imported by the command that needs it, so
+that `trainqc --help` answers at once.
+"""
+
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from .bar import Bar
+from .report import words
+
+if TYPE_CHECKING:
+    from .commands import Told
+    from .ingest import Ingested, Progress
+    from .recognize import Recognized
+    from .report.console import Places
+    from .report.overview import Overview
+
+DONE, STRICT, USAGE, NOTHING_READ, DEFECT, INTERRUPTED = 0, 1, 2, 3, 70, 130
+PLAIN_WIDTH = 110
+OUT = Path("trainqc-out")
+
+EXIT_CODES = """Exit codes: 0 done, even where a training failed; 1 with --strict, where a log could not be read or holds
+issues; 2 wrong usage, a trainqc.toml or an output folder that cannot be used; 3 nothing could be read; 70 a defect of
+trainqc; 130 interrupted, the tables are as they were."""
+
+
+class UsageError(Exception):
+    """Arguments that make no sense; the message says which and what to do."""
+
+
+def version() -> str:
+    from importlib.metadata import version as installed
+
+    return installed("trainqc")
+
+
+app = App(
+    name="trainqc",
+    help="Turn folders of raw training logs into typed Parquet tables and a report. `trainqc LOGS...` does it all.",
+    help_epilogue=EXIT_CODES,
+    help_format="plaintext",
+    version=version,
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Talk:
+    """How much is said."""
+
+    json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
+    """Print one JSON value on stdout instead of text."""
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=(), show_default=False)] = False
+    """Print errors only (and the JSON that was asked for)."""
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), show_default=False)] = False
+    """Say on stderr what is done; show the traceback of an error."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Stated:
+    """What the logs do not say and the user does."""
+
+    pairs: Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)] = ()
+    """NAME=VALUE that holds for all logs, in this run alone: num_samples=1220. May be given several times."""
+    config: Annotated[Path | None, Parameter(name="--config")] = None
+    """Settings file to use instead of every trainqc.toml beside and above the logs."""
+
+    def told(self) -> "Told":
+        from .commands import Told
+
+        return Told.of(self.pairs, self.config)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Window:
+    """Which runs the report shows."""
+
+    since: Annotated[str | None, Parameter(name="--since")] = None
+    """Only runs that were active since then: 7d, 24h, 2025-11-20, 2025-11-20T08:00."""
+    until: Annotated[str | None, Parameter(name="--until")] = None
+    """Only runs that were active until then; a date includes that day."""
+    plots: Annotated[int, Parameter(name="--plots")] = 40
+    """Draw charts for so many runs: those that need a look, then the newest."""
+
+    def ends(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        since, until = moment("--since", self.since, now, time.min), moment("--until", self.until, now, time.max)
+        if since and until and since > until:
+            raise UsageError(f"--since {self.since} is later than --until {self.until}: exchange them")
+        if self.plots < 0:
+            raise UsageError(f"--plots {self.plots}: wanted 0 or more")
+        return since, until
+
+
+OutOption = Annotated[Path, Parameter(name=["--out", "-o"])]
+Jobs = Annotated[int | None, Parameter(name=["--jobs", "-j"])]
+Strict = Annotated[bool, Parameter(name="--strict", negative=(), show_default=False)]
+
+
+@app.default
+@app.command(name="run")
+def run(
+    *logs: Path,
+    out: OutOption = OUT,
+    jobs: Jobs = None,
+    strict: Strict = False,
+    stated: Stated = Stated(),
+    window: Window = Window(),
+    talk: Talk = Talk(),
+) -> int:
+    """Read logs, analyze them, write the report and print a summary (the default command).
+
+    Parameters
+    ----------
+    logs
+        Files and folders of logs, any depth; .gz, .bz2, .xz and .zst are read through.
+    out
+        Output folder: tables, report, and the draft of what no log says.
+    jobs
+        Threads; without it the cores that this process may use, at most 8.
+    strict
+        Exit with 1 where a log could not be read or holds issues.
+    """
+    from . import commands
+    from .report import changes
+    from .report.console import as_dict, header
+
+    now = datetime.now().astimezone()
+    since, until = window.ends(now)
+    paths, jobs, told = given(logs), threads(jobs), stated.told()
+    commands.check_settings(paths, told)
+    before = commands.before(out)
+    with Bar(not talk.quiet) as bar:
+        bar.stage("Reading")
+        ingested = commands.ingest(paths, out, jobs=jobs, on_progress=reading(bar))
+        if nothing_read(ingested):
+            return say_nothing_read(out, paths, ingested, talk)
+        bar.stage("Analyzing")
+        analyzed = commands.analyze(out, told=told, now=now)
+        bar.stage("Reporting")
+        built = commands.report(out, since=since, until=until, plots=window.plots, now=now, on_progress=bar.update)
+    for file in analyzed.settings:
+        note(f"settings: {file}", talk.verbose)
+    note(f"charts drawn: {built.drawn}, files written: {built.written}, removed: {built.removed}", talk.verbose)
+    news = changes.since(before, analyzed.derived.runs, now) if before else None
+    places = where(out, built.index, analyzed.draft)
+    if talk.json:
+        settings = [str(file) for file in analyzed.settings]
+        content = {"trainqc": version(), "news": news, "settings": settings}
+        print_json(content | as_dict(built.seen, places=places, ingested=ingested))
+    elif not talk.quiet:
+        size = commands.size(out, paths)
+        first = header(version(), [str(p) for p in logs], files=ingested.seen, size_bytes=size, threads=jobs)
+        print_plain("\n".join(filter(None, (first, news))))
+        print_summary(built.seen, places, ingested)
+    return strictly(out, paths, strict, talk)
+
+
+@app.command
+def ingest(*logs: Path, out: OutOption = OUT, jobs: Jobs = None, strict: Strict = False, talk: Talk = Talk()) -> int:
+    """Read what is new or changed into the tables, and no more.
+
+    Parameters
+    ----------
+    logs
+        Files and folders of logs, any depth.
+    out
+        Output folder.
+    jobs
+        Threads; without it the cores that this process may use, at most 8.
+    strict
+        Exit with 1 where a log could not be read or holds issues.
+    """
+    from . import commands
+
+    paths = given(logs)
+    with Bar(not talk.quiet) as bar:
+        bar.stage("Reading")
+        ingested = commands.ingest(paths, out, jobs=threads(jobs), on_progress=reading(bar))
+    if nothing_read(ingested):
+        return say_nothing_read(out, paths, ingested, talk)
+    if talk.json:
+        print_json({"trainqc": version(), "read": asdict(ingested), "places": places_of(where(out, None, None))})
+    elif not talk.quiet:
+        logs_ = words.plural(ingested.read, "log")
+        lines, unchanged = words.plural(ingested.lines, "line"), words.count(ingested.unchanged)
+        print_plain(f"Read {logs_} ({lines}) in {words.number(ingested.seconds, 2)} s; unchanged: {unchanged}")
+        print_plain(f"Tables  {out / 'tables'}/*/*.parquet")
+    return strictly(out, paths, strict, talk)
+
+
+@app.command
+def analyze(out: OutOption = OUT, *, stated: Stated = Stated(), talk: Talk = Talk()) -> int:
+    """Derive attempts, runs, epochs and findings from the tables again, for example with --set.
+
+    Parameters
+    ----------
+    out
+        Output folder of an earlier run or ingest.
+    """
+    from . import commands
+
+    told = stated.told()
+    with Bar(not talk.quiet) as bar:
+        bar.stage("Analyzing")
+        analyzed = commands.analyze(out, told=told)
+    derived = analyzed.derived
+    counts = {"runs": derived.runs.height, "attempts": derived.attempts, "epochs": derived.epochs}
+    counts["findings"] = derived.findings
+    for file in analyzed.settings:
+        note(f"settings: {file}", talk.verbose)
+    if talk.json:
+        settings = [str(file) for file in analyzed.settings]
+        places = places_of(where(out, None, analyzed.draft))
+        print_json({"trainqc": version(), "settings": settings, **counts, "places": places})
+    elif not talk.quiet:
+        print_plain(", ".join(words.plural(count, name.removesuffix("s")) for name, count in counts.items()))
+        print_plain(f"Tables  {out / 'tables'}/*/*.parquet")
+    return DONE
+
+
+@app.command
+def report(out: OutOption = OUT, *, window: Window = Window(), talk: Talk = Talk()) -> int:
+    """Write the report from the tables and print the summary; needs no logs.
+
+    Parameters
+    ----------
+    out
+        Output folder of an earlier run.
+    """
+    from . import commands
+    from .report.console import as_dict
+
+    now = datetime.now().astimezone()
+    since, until = window.ends(now)
+    with Bar(not talk.quiet) as bar:
+        bar.stage("Reporting")
+        built = commands.report(out, since=since, until=until, plots=window.plots, now=now, on_progress=bar.update)
+    draft = out / commands.DRAFT
+    places = where(out, built.index, draft if draft.exists() else None)
+    if talk.json:
+        print_json({"trainqc": version()} | as_dict(built.seen, places=places))
+    elif not talk.quiet:
+        print_summary(built.seen, places, None)
+    return DONE
+
+
+@app.command
+def formats(*logs: Path, talk: Talk = Talk()) -> int:
+    """List the formats that trainqc knows; with logs, which of them claim how many lines, and why.
+
+    Parameters
+    ----------
+    logs
+        Logs to look at; nothing is written.
+    """
+    from .recognize import recognize
+    from .registry import formats as all_formats
+
+    known = all_formats()
+    if not logs:
+        listed = [(name, parser.to_tables.__module__, len(parser.shapes)) for name, parser in known.parsers.items()]
+        about = {name: first_sentence(sys.modules[module].__doc__) for name, module, _ in listed}
+        if talk.json:
+            print_json([{"format": name, "about": about[name], "shapes": shapes} for name, _, shapes in listed])
+        elif not talk.quiet:
+            print_plain("\n".join(f"{name:<12}  {about[name]}" for name, _, _ in listed))
+        return DONE
+    seen = recognize(given(logs), known)
+    if talk.json:
+        print_json([asdict(log) for log in seen])
+    elif not talk.quiet:
+        print_plain("\n".join(line for log in seen for line in told_of(log)))
+    return DONE if any(log.message is None for log in seen) else NOTHING_READ
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
+    """Print the completion script of a shell: `eval "$(trainqc completion bash)"`.
+
+    Parameters
+    ----------
+    shell
+        The shell that it is for.
+    """
+    print_plain(app.generate_completion(shell=shell))
+    return DONE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; only `--help` and `--version` print without one of ours."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    verbose = "-v" in tokens or "--verbose" in tokens
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = app(
+            tokens,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except KeyboardInterrupt:
+        return complain("interrupted: the tables are as they were", INTERRUPTED, verbose)
+    except BrokenPipeError:
+        return closed_pipe()
+    except CycloptsError as error:
+        return complain(f"{error} Try `trainqc --help`.", USAGE, verbose)
+    except UsageError as error:
+        return complain(str(error), USAGE, verbose)
+    except Exception as error:
+        return complain(*explained(error), verbose or None)
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """One line and the exit code for an error that a command raised."""
+    from .registry import DuplicateFormatError
+    from .report.build import ReportError
+    from .settings import SettingsError
+    from .store import StoreError
+
+    if isinstance(error, SettingsError | StoreError | ReportError | DuplicateFormatError):
+        return str(error), USAGE
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{(error.strerror or str(error)).lower()}", USAGE
+    told = f"{type(error).__name__}: {error}"
+    return f"{told} (a defect of trainqc: run again with -v and report what it prints)", DEFECT
+
+
+# ── arguments ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(option: str, text: str | None, now: datetime, of_a_date: time) -> datetime | None:
+    """`7d`, `24h`, a date or a date with a time, on this machine's clock where no zone is named."""
+    if text is None:
+        return None
+    try:
+        if back := re.fullmatch(r"(\d+)([mhdw])", text.strip()):
+            return now - timedelta(**{UNITS[back[2]]: int(back[1])})
+        if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text.strip()):
+            return datetime.combine(date.fromisoformat(text.strip()), of_a_date).astimezone()
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(f"{option} {text}: wanted 7d, 24h, 2025-11-20 or 2025-11-20T08:00") from None
+
+
+def given(logs: Sequence[Path]) -> list[Path]:
+    if not logs:
+        raise UsageError("no LOGS given: name files or folders, as in `trainqc work_dirs`, or see `trainqc --help`")
+    return list(logs)
+
+
+def threads(jobs: int | None) -> int:
+    from .ingest import usable_cores
+
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs {jobs}: wanted 1 or more")
+    return jobs or usable_cores()
+
+
+def where(out: Path, index: Path | None, draft: Path | None) -> "Places":
+    from .report.console import Places
+
+    return Places(index, out / "tables", draft)
+
+
+def places_of(places: "Places") -> dict[str, str | None]:
+    return {name: None if path is None else str(path) for name, path in asdict(places).items()}
+
+
+# ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reading(bar: Bar) -> "Callable[[Progress], None]":
+    return lambda progress: bar.update(progress.bytes_done, progress.bytes_total)
+
+
+def nothing_read(ingested: "Ingested") -> bool:
+    return ingested.read + ingested.unchanged == 0
+
+
+def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", talk: Talk) -> int:
+    from . import commands
+
+    reasons = commands.unreadable(out, paths)
+    told = "; ".join(f"{path}: {message}" for path, message in reasons[:3]) or "there is no file that may be a log"
+    if talk.json:
+        print_json({"trainqc": version(), "read": asdict(ingested), "unreadable": dict(reasons)})
+    return complain(f"nothing could be read: {told}", NOTHING_READ)
+
+
+def strictly(out: Path, paths: Sequence[Path], strict: bool, talk: Talk) -> int:
+    """The exit code of a run that is done; without --strict a log that could not be read is told by a line."""
+    from . import commands
+
+    missing = [path for path in paths if not path.exists()]
+    for path in missing:
+        complain(f"{path}: no such file or folder; the others were read", DONE)
+    if not strict:
+        return DONE
+    found = commands.troubles(out, paths)
+    if found:
+        unread, issues = words.plural(found.unread, "log"), words.plural(found.with_issues, "log")
+        hint = "see the tables logs and issues"
+        complain(f"--strict: {unread} could not be read whole, {issues} with issues: {hint}", DONE)
+    return STRICT if found else DONE
+
+
+def print_summary(seen: "Overview", places: "Places", ingested: "Ingested | None") -> None:
+    from .report.console import summary
+
+    dressed = coloured(sys.stdout)
+    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if sys.stdout.isatty() else PLAIN_WIDTH
+    print_plain(
+        summary(seen, places=places, ingested=ingested, width=width, colour=dressed, glyphs=dressed).rstrip("\n")
+    )
+
+
+def coloured(stream: Any) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def told_of(log: "Recognized") -> list[str]:
+    """A log and its claims, in lines without control characters."""
+    path = words.one_line(log.path, 4096)
+    if log.message is not None:
+        return [f"{path}: {words.one_line(log.message)}"]
+    part = "" if log.whole else " (of its beginning)"
+    known = f"{log.lines_parsed:,} parsed, {log.lines_known:,} known, {log.lines_unknown:,} unknown"
+    names = words.listed(log.formats) or "no format"
+    told = [f"{path}: {names}; {words.plural(log.lines, 'line')}{part}: {known}"]
+    told += [
+        f"  {claim.format:<12} {claim.shape}: {words.plural(claim.records, 'record')}, first in line {claim.first_line:,}"
+        for claim in log.claims
+    ]
+    for name in dict.fromkeys(name for name, _, _ in log.hints):
+        hits = ", ".join(f"{words.one_line(hint, 40)!r} {count:,}" for of, hint, count in log.hints if of == name)
+        told.append(f"  {name:<12} hints found: {hits}")
+    return told
+
+
+def first_sentence(text: str | None) -> str:
+    return words.one_line((text or "").strip().split("\n\n")[0].split(". ")[0].rstrip("."))
+
+
+def print_json(content: Any) -> None:
+    print_plain(json.dumps(plain(content), ensure_ascii=True, allow_nan=False, indent=1))
+
+
+def plain(content: Any) -> Any:
+    """The same for JSON, which knows no NaN: a number that is none is null."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {str(name): plain(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    if is_dataclass(content) and not isinstance(content, type):
+        return plain(asdict(content))
+    return content if content is None or isinstance(content, str | int | bool) else str(content)
+
+
+def print_plain(text: str) -> None:
+    print(text, file=sys.stdout)  # noqa: T201
+
+
+def note(text: str, wanted: bool) -> None:
+    if wanted:
+        complain(text, DONE)
+
+
+def complain(text: str, code: int, trace: bool | None = False) -> int:
+    """One line on stderr, without control characters; `trace` adds the traceback. Returns the code."""
+    with contextlib.suppress(OSError, ValueError):
+        if trace:
+            traceback.print_exc()
+        print(f"trainqc: {words.one_line(text, 4096)}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def closed_pipe() -> int:
+    """The reader of stdout had enough (`trainqc … | head`): what was to be done is done, and nothing is said."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE

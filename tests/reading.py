@@ -1,0 +1,135 @@
+"""How the tests of the engine read logs without files: one, many in a batch, or one in pieces."""
+
+import datetime as dt
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from trainqc.parsers.contract import Parser
+from trainqc.pipeline import match
+from trainqc.pipeline.detect import Formats
+from trainqc.pipeline.lines import Chunk, read_chunks, split
+from trainqc.pipeline.registry import formats
+from trainqc.pipeline.tables import TABLES, conform
+
+PROJECT = Path(__file__).parents[1]
+SAMPLES = PROJECT / "sample_logs"
+AT = dt.datetime(2025, 12, 31, tzinfo=dt.UTC)
+"""When the files of the tests were last changed, where nothing else is said: stamps without a year hang on it."""
+
+FORMATS = formats()
+PARSERS = tuple(FORMATS.parsers.values())
+READ = ("progress", "metrics", "facts", "clocks", "events", "gpu", "issues")
+
+
+def only(parser: Parser) -> Formats:
+    return Formats({parser.name: parser})
+
+
+def sample_files(parser: str) -> list[Path]:
+    return sorted(p for p in (SAMPLES / parser).rglob("*") if p.is_file() and p.suffix in (".log", ".json", ".txt"))
+
+
+SAMPLE_FILES = [file for parser in PARSERS for file in sample_files(parser.name)]
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(SAMPLES).as_posix()
+
+
+@dataclass(frozen=True)
+class Read:
+    """The parsed tables in their schema (`log_id` is the log's number as text), and per log its ledger and formats."""
+
+    tables: dict[str, pl.DataFrame]
+    ledger: pl.DataFrame
+    formats: dict[int, set[str]]
+
+    def __getitem__(self, table: str) -> pl.DataFrame:
+        return self.tables[table]
+
+    def of(self, log: int) -> "Read":
+        """What one log of a batch gave, as if it had been read alone."""
+        mine = {
+            name: t.filter(pl.col("log_id") == str(log)).with_columns(log_id=pl.lit("0"))
+            for name, t in self.tables.items()
+        }
+        ledger = self.ledger.filter(pl.col("log") == log).with_columns(log=pl.lit(0, pl.UInt32))
+        return Read(mine, ledger, {0: self.formats.get(log, set())})
+
+
+def read(*logs: bytes | str, using: Formats = FORMATS, at: dt.datetime | None = AT) -> Read:
+    """Whole logs in one batch."""
+    data = [log.encode() if isinstance(log, str) else log for log in logs]
+    chunks = [Chunk(number, one, first=True, last=True) for number, one in enumerate(data)]
+    return joined([settled(chunks, match.State(), using, at)[0]])
+
+
+def read_pieces(log: bytes, size: int, using: Formats = FORMATS, at: dt.datetime | None = AT) -> Read:
+    """One log in pieces of about `size` bytes."""
+    return read_chunked(list(read_chunks(io.BytesIO(log), 0, size)), using, at)
+
+
+def read_cut(log: bytes, *cuts: int, using: Formats = FORMATS, at: dt.datetime | None = AT) -> Read:
+    """One log in pieces that end at these bytes."""
+    borders = [0, *cuts, len(log)]
+    spans = list(zip(borders, borders[1:], strict=False))
+    chunks = [Chunk(0, log[a:b], first=a == 0, last=b == len(log)) for a, b in spans]
+    return read_chunked(chunks, using, at)
+
+
+def read_chunked(chunks: Iterable[Chunk], using: Formats = FORMATS, at: dt.datetime | None = AT) -> Read:
+    state, parts = match.State(), []
+    for chunk in chunks:
+        part, state = settled([chunk], state, using, at)
+        parts.append(part)
+    return joined(parts)
+
+
+def settled(
+    chunks: Sequence[Chunk], state: match.State, using: Formats, at: dt.datetime | None
+) -> tuple[match.Settled, match.State]:
+    claims = match.claim(split(chunks), using)
+    after = match.advance(claims, using, state, at) if len(chunks) == 1 else state
+    anchors = pl.DataFrame(
+        {"log": [chunk.log for chunk in chunks], "modified_at": [at] * len(chunks)},
+        schema={"log": pl.UInt32, "modified_at": pl.Datetime("us", "UTC")},
+    )
+    return match.settle(claims, using, state, anchors), after
+
+
+def joined(parts: Sequence[match.Settled]) -> Read:
+    frames: dict[str, list[pl.DataFrame]] = {name: [TABLES[name].empty()] for name in READ}
+    for part in parts:
+        for name, frame in {**part.tables, "issues": part.issues}.items():
+            frames[name].append(in_table(name, frame))
+    ledger = pl.concat([part.ledger for part in parts]).group_by("log").sum().sort("log")
+    seen: dict[int, set[str]] = {}
+    for part in parts:
+        for log, name in part.formats.iter_rows():
+            seen.setdefault(log, set()).add(name)
+    return Read({name: pl.concat(some) for name, some in frames.items()}, ledger, seen)
+
+
+def in_table(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    return conform(frame.rename({"log": "log_id"}).with_columns(pl.col("log_id").cast(pl.String)), TABLES[name])
+
+
+def assert_same_rows(one: pl.DataFrame, two: pl.DataFrame, what: str) -> None:
+    """The same rows in any order; a failure shows the rows that only one side has."""
+    assert one.schema == two.schema, what
+    a, b = (t.with_columns(pl.concat_str(pl.all().cast(pl.String), separator="|", ignore_nulls=True).alias("_")) for t in (one, two))
+    counts = [t["_"].value_counts(name=side) for t, side in ((a, "one"), (b, "two"))]
+    both = counts[0].join(counts[1], on="_", how="full", coalesce=True).fill_null(0)
+    odd = both.filter(pl.col("one") != pl.col("two")).sort("_")
+    assert odd.rows() == [], f"{what}: text, times in the one, times in the other"
+
+
+def assert_same(one: Read, two: Read, *, tables: Sequence[str] = READ) -> None:
+    """Both readings give the same rows (in any order), the same ledger and the same formats."""
+    for name in tables:
+        assert_same_rows(one[name], two[name], name)
+    assert_same_rows(one.ledger, two.ledger.select(one.ledger.columns), "ledger")
+    assert one.formats == two.formats
