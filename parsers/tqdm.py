@@ -41,7 +41,11 @@ PACE = Field(SI_NUMBER.dtype, SI_NUMBER.read, "[0-9.e+?-]+", unknown="?")
 LEFT = Field(DURATION.dtype, DURATION.read, "[0-9:?-]+", unknown="?")
 PAST = Field(DURATION.dtype, DURATION.read, "[0-9:-]+")
 POSTFIX = Pairs(r", (?P<name>[^=,:\[\]]+)(?:=|: )(?P<value>\[[^\]]*\]|\([^)]*\)|[^,=\]]*)")
-PACED = rf"(?P<rate>{RATE}|\?)(?P<per>[^,\[\]|]*/[^,\[\]|]*)(?P<pairs>(?:, .*?)?)(?:\](?P<tail>(?:[^,\] ].*)?))?$"
+PACED = (
+    rf"(?P<rate>{RATE}|\?)(?P<per>[^,\[\]|]*/[^,\[\]|]*)(?P<pairs>(?:, .*?)?)"
+    r"(?:\](?P<tail>(?:[^,\] ].*)?)|(?P<cut>(?:, ?[^,\]]*|,)?))$"
+)
+CUT_PAIR = skipped("[^,]*")  # of a bar that was cut at the width: `loss=0.0` may have been 0.0646, it is not read
 PACE_HINTS = ("it/s", "s/it", "/s]", "/s, ", *(f"{digit}s/" for digit in range(10)))
 
 BAR = Record(
@@ -60,6 +64,7 @@ BAR = Record(
         "left": LEFT,
         "rate": PACE,
         "per": TEXT,
+        "cut": CUT_PAIR,
     },
     pairs=POSTFIX,
     examples=(
@@ -77,7 +82,7 @@ UNSIZED = Record(
     name="unsized",
     hints=PACE_HINTS,
     pattern=rf"^(?P<desc>.*?)(?P<n>{NUMBER})(?P<unit>[^\[\]|/%:0-9]*) \[(?P<elapsed>{CLOCK}), *{PACED}",
-    fields={"desc": TEXT, "n": COUNT, "unit": TEXT, "elapsed": PAST, "rate": PACE, "per": TEXT},
+    fields={"desc": TEXT, "n": COUNT, "unit": TEXT, "elapsed": PAST, "rate": PACE, "per": TEXT, "cut": CUT_PAIR},
     pairs=POSTFIX,
     examples=(
         "0it [00:00, ?it/s]",
@@ -97,6 +102,7 @@ OPEN = Record(
         "elapsed": PAST,
         "rate": PACE,
         "per": TEXT,
+        "cut": CUT_PAIR,
     },
     pairs=POSTFIX,
     examples=("Validation: |          | 0/? [00:00<?, ?it/s]",),

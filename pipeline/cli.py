@@ -5,38 +5,33 @@ that `trainqc --help` answers at once.
 """
 
 import contextlib
-import json
-import math
-import os
 import re
-import shutil
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from .bar import Bar
 from .report import words
+from .say import close_stdout, complain, first_sentence, print_json, print_plain, print_summary, told_of
 
 if TYPE_CHECKING:
     from .commands import Told
     from .ingest import Ingested, Progress
-    from .recognize import Recognized
     from .report.console import Places
-    from .report.overview import Overview
 
 DONE, STRICT, USAGE, NOTHING_READ, DEFECT, INTERRUPTED = 0, 1, 2, 3, 70, 130
-PLAIN_WIDTH = 110
 OUT = Path("trainqc-out")
 
-EXIT_CODES = """Exit codes: 0 done, even where a training failed; 1 with --strict, where a log could not be read or holds
-issues; 2 wrong usage, a trainqc.toml or an output folder that cannot be used; 3 nothing could be read; 70 a defect of
-trainqc; 130 interrupted, the tables are as they were."""
+EXIT_CODES = (
+    "Exit codes: 0 done, even where a training failed; 1 with --strict, where a log could not be read or holds issues; "
+    "2 wrong usage, a trainqc.toml or an output folder that cannot be used; 3 nothing could be read; 70 a defect of "
+    "trainqc; 130 interrupted, the tables are as they were."
+)
 
 
 class UsageError(Exception):
@@ -144,6 +139,8 @@ def run(
     now = datetime.now().astimezone()
     since, until = window.ends(now)
     paths, jobs, told = given(logs), threads(jobs), stated.told()
+    if not any(path.exists() for path in paths):
+        return say_none_exists(paths)
     commands.check_settings(paths, told)
     before = commands.before(out)
     with Bar(not talk.quiet) as bar:
@@ -155,9 +152,9 @@ def run(
         analyzed = commands.analyze(out, told=told, now=now)
         bar.stage("Reporting")
         built = commands.report(out, since=since, until=until, plots=window.plots, now=now, on_progress=bar.update)
-    for file in analyzed.settings:
-        note(f"settings: {file}", talk.verbose)
-    note(f"charts drawn: {built.drawn}, files written: {built.written}, removed: {built.removed}", talk.verbose)
+    if talk.verbose:
+        say_settings(analyzed.settings)
+        complain(f"charts drawn: {built.drawn}, files written: {built.written}, removed: {built.removed}")
     news = changes.since(before, analyzed.derived.runs, now) if before else None
     places = where(out, built.index, analyzed.draft)
     if talk.json:
@@ -169,7 +166,7 @@ def run(
         first = header(version(), [str(p) for p in logs], files=ingested.seen, size_bytes=size, threads=jobs)
         print_plain("\n".join(filter(None, (first, news))))
         print_summary(built.seen, places, ingested)
-    return strictly(out, paths, strict, talk)
+    return strictly(out, paths, strict)
 
 
 @app.command
@@ -190,6 +187,8 @@ def ingest(*logs: Path, out: OutOption = OUT, jobs: Jobs = None, strict: Strict 
     from . import commands
 
     paths = given(logs)
+    if not any(path.exists() for path in paths):
+        return say_none_exists(paths)
     with Bar(not talk.quiet) as bar:
         bar.stage("Reading")
         ingested = commands.ingest(paths, out, jobs=threads(jobs), on_progress=reading(bar))
@@ -201,8 +200,8 @@ def ingest(*logs: Path, out: OutOption = OUT, jobs: Jobs = None, strict: Strict 
         logs_ = words.plural(ingested.read, "log")
         lines, unchanged = words.plural(ingested.lines, "line"), words.count(ingested.unchanged)
         print_plain(f"Read {logs_} ({lines}) in {words.number(ingested.seconds, 2)} s; unchanged: {unchanged}")
-        print_plain(f"Tables  {out / 'tables'}/*/*.parquet")
-    return strictly(out, paths, strict, talk)
+        print_plain(words.one_line(f"Tables {out / 'tables'}/*/*.parquet", 4096))
+    return strictly(out, paths, strict)
 
 
 @app.command
@@ -223,15 +222,15 @@ def analyze(out: OutOption = OUT, *, stated: Stated = Stated(), talk: Talk = Tal
     derived = analyzed.derived
     counts = {"runs": derived.runs.height, "attempts": derived.attempts, "epochs": derived.epochs}
     counts["findings"] = derived.findings
-    for file in analyzed.settings:
-        note(f"settings: {file}", talk.verbose)
+    if talk.verbose:
+        say_settings(analyzed.settings)
     if talk.json:
         settings = [str(file) for file in analyzed.settings]
         places = places_of(where(out, None, analyzed.draft))
         print_json({"trainqc": version(), "settings": settings, **counts, "places": places})
     elif not talk.quiet:
         print_plain(", ".join(words.plural(count, name.removesuffix("s")) for name, count in counts.items()))
-        print_plain(f"Tables  {out / 'tables'}/*/*.parquet")
+        print_plain(words.one_line(f"Tables {out / 'tables'}/*/*.parquet", 4096))
     return DONE
 
 
@@ -311,28 +310,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        code = app(
-            tokens,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except KeyboardInterrupt:
-        return complain("interrupted: the tables are as they were", INTERRUPTED, verbose)
+        complain("interrupted: nothing is half written, run again to go on", trace=verbose)
+        return INTERRUPTED
     except BrokenPipeError:
-        return closed_pipe()
-    except CycloptsError as error:
-        return complain(f"{error} Try `trainqc --help`.", USAGE, verbose)
-    except UsageError as error:
-        return complain(str(error), USAGE, verbose)
+        close_stdout()
+        return DONE
     except Exception as error:
-        return complain(*explained(error), verbose or None)
+        text, code = explained(error)
+        complain(text, trace=verbose)
+        close_stdout()
+        return code
 
 
 def explained(error: Exception) -> tuple[str, int]:
     """One line and the exit code for an error that a command raised."""
+    if isinstance(error, UsageError):
+        return str(error), USAGE
+    if isinstance(error, CycloptsError):
+        return f"{error} Try `trainqc --help`.", USAGE
     from .registry import DuplicateFormatError
     from .report.build import ReportError
     from .settings import SettingsError
@@ -390,15 +389,23 @@ def places_of(places: "Places") -> dict[str, str | None]:
     return {name: None if path is None else str(path) for name, path in asdict(places).items()}
 
 
-# ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def reading(bar: Bar) -> "Callable[[Progress], None]":
     return lambda progress: bar.update(progress.bytes_done, progress.bytes_total)
 
 
+def say_settings(files: Sequence[Path]) -> None:
+    for file in files:
+        complain(f"settings: {file}")
+
+
 def nothing_read(ingested: "Ingested") -> bool:
     return ingested.read + ingested.unchanged == 0
+
+
+def say_none_exists(paths: Sequence[Path]) -> int:
+    names = words.listed(str(path) for path in paths[:3]) + (" and others" if len(paths) > 3 else "")
+    complain(f"nothing could be read: {names}: no such file or folder (and no command)")
+    return NOTHING_READ
 
 
 def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", talk: Talk) -> int:
@@ -408,100 +415,22 @@ def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", tal
     told = "; ".join(f"{path}: {message}" for path, message in reasons[:3]) or "there is no file that may be a log"
     if talk.json:
         print_json({"trainqc": version(), "read": asdict(ingested), "unreadable": dict(reasons)})
-    return complain(f"nothing could be read: {told}", NOTHING_READ)
+    complain(f"nothing could be read: {told}")
+    return NOTHING_READ
 
 
-def strictly(out: Path, paths: Sequence[Path], strict: bool, talk: Talk) -> int:
+def strictly(out: Path, paths: Sequence[Path], strict: bool) -> int:
     """The exit code of a run that is done; without --strict a log that could not be read is told by a line."""
     from . import commands
 
     missing = [path for path in paths if not path.exists()]
     for path in missing:
-        complain(f"{path}: no such file or folder; the others were read", DONE)
+        complain(f"{path}: no such file or folder; the others were read")
     if not strict:
         return DONE
     found = commands.troubles(out, paths)
     if found:
         unread, issues = words.plural(found.unread, "log"), words.plural(found.with_issues, "log")
         hint = "see the tables logs and issues"
-        complain(f"--strict: {unread} could not be read whole, {issues} with issues: {hint}", DONE)
+        complain(f"--strict: {unread} could not be read whole, {issues} with issues: {hint}")
     return STRICT if found else DONE
-
-
-def print_summary(seen: "Overview", places: "Places", ingested: "Ingested | None") -> None:
-    from .report.console import summary
-
-    dressed = coloured(sys.stdout)
-    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns if sys.stdout.isatty() else PLAIN_WIDTH
-    print_plain(
-        summary(seen, places=places, ingested=ingested, width=width, colour=dressed, glyphs=dressed).rstrip("\n")
-    )
-
-
-def coloured(stream: Any) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def told_of(log: "Recognized") -> list[str]:
-    """A log and its claims, in lines without control characters."""
-    path = words.one_line(log.path, 4096)
-    if log.message is not None:
-        return [f"{path}: {words.one_line(log.message)}"]
-    part = "" if log.whole else " (of its beginning)"
-    known = f"{log.lines_parsed:,} parsed, {log.lines_known:,} known, {log.lines_unknown:,} unknown"
-    names = words.listed(log.formats) or "no format"
-    told = [f"{path}: {names}; {words.plural(log.lines, 'line')}{part}: {known}"]
-    told += [
-        f"  {claim.format:<12} {claim.shape}: {words.plural(claim.records, 'record')}, first in line {claim.first_line:,}"
-        for claim in log.claims
-    ]
-    for name in dict.fromkeys(name for name, _, _ in log.hints):
-        hits = ", ".join(f"{words.one_line(hint, 40)!r} {count:,}" for of, hint, count in log.hints if of == name)
-        told.append(f"  {name:<12} hints found: {hits}")
-    return told
-
-
-def first_sentence(text: str | None) -> str:
-    return words.one_line((text or "").strip().split("\n\n")[0].split(". ")[0].rstrip("."))
-
-
-def print_json(content: Any) -> None:
-    print_plain(json.dumps(plain(content), ensure_ascii=True, allow_nan=False, indent=1))
-
-
-def plain(content: Any) -> Any:
-    """The same for JSON, which knows no NaN: a number that is none is null."""
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Mapping):
-        return {str(name): plain(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [plain(value) for value in content]
-    if is_dataclass(content) and not isinstance(content, type):
-        return plain(asdict(content))
-    return content if content is None or isinstance(content, str | int | bool) else str(content)
-
-
-def print_plain(text: str) -> None:
-    print(text, file=sys.stdout)  # noqa: T201
-
-
-def note(text: str, wanted: bool) -> None:
-    if wanted:
-        complain(text, DONE)
-
-
-def complain(text: str, code: int, trace: bool | None = False) -> int:
-    """One line on stderr, without control characters; `trace` adds the traceback. Returns the code."""
-    with contextlib.suppress(OSError, ValueError):
-        if trace:
-            traceback.print_exc()
-        print(f"trainqc: {words.one_line(text, 4096)}", file=sys.stderr)  # noqa: T201
-    return code
-
-
-def closed_pipe() -> int:
-    """The reader of stdout had enough (`trainqc … | head`): what was to be done is done, and nothing is said."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return DONE

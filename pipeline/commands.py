@@ -14,6 +14,7 @@ import polars as pl
 from . import ingest as reading
 from .derive import Derived, derive
 from .detect import Formats
+from .discover import SETTINGS
 from .ingest import Ingested, Progress, usable_cores
 from .registry import formats as all_formats
 from .report.build import PLOTS, Built, build
@@ -22,7 +23,6 @@ from .settings import Rule, SettingsError, draft, read_pairs, read_settings
 from .store import Store, StoreError
 from .tables import ISSUES, LOGS, RUNS, TABLES
 
-SETTINGS = "trainqc.toml"
 DRAFT = "trainqc.toml.draft"
 
 
@@ -130,8 +130,8 @@ def settings_files(folders: Iterable[Path]) -> list[Path]:
 
 
 def read_rules(file: Path, asked_for: bool) -> list[Rule]:
-    """The rules of a settings file. One that was asked for by name holds for all logs, wherever it lies; its globs count
-    from its folder where the logs are below that, else from the folders that were given."""
+    """The rules of a settings file. One that was asked for by name holds for all logs, wherever it lies; its globs
+    count from its folder where the logs are below that, else from the folders that were given."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

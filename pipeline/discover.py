@@ -43,6 +43,7 @@ NO_TEXT = {
 KINDS = {ending: kind for kind, endings in NO_TEXT.items() for ending in endings.split()}
 SMALL_BIN_BYTES = 4 << 20
 COMPRESSED = ("gz", "bz2", "xz", "zst")
+SETTINGS = "trainqc.toml"
 LEFT_OUT_FOLDERS = {
     ".git": "version control",
     ".hg": "version control",
@@ -146,6 +147,8 @@ class _Search:
             try:
                 if _printable(entry.name) != entry.name:
                     self._unreadable(path, "the name is not UTF-8: rename it")
+                elif entry.name == SETTINGS:
+                    self._add(path, "left_out", "trainqc's settings")
                 elif entry.is_symlink():
                     heapq.heappush(links, path)
                 elif not entry.is_dir():

@@ -38,9 +38,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """`parts`: patterns in the order of the line, each with its groups; a line is of the layout where all of them fit."""
+    """`parts`: patterns in the order of the line, each with its groups; a line is of the layout where all of them fit.
+    `constants`: groups whose text is the same in every line of the layout."""
 
     parts: tuple[tuple[str, tuple[Group, ...]], ...]
+    constants: tuple[tuple[Group, str], ...]
 
 
 def learn(record: Record, text: str) -> Layout | None:
@@ -54,19 +56,32 @@ def learn(record: Record, text: str) -> Layout | None:
     if not spans or len(spans) > MAX_GROUPS:
         return None
     parts: list[tuple[str, tuple[Group, ...]]] = []
+    constants: list[tuple[Group, str]] = []
     pattern, groups, position = "^", [], 0
     for start, end, group in spans:
         if start < position:
             return None
         words = generalised(text[position:start], before_number=group.field in _NUMERIC)
+        if _is_constant(group, text[start:end]):
+            pattern += words + _escaped(text[start:end])
+            constants.append((group, text[start:end]))
+            position = end
+            continue
         if len(groups) >= GROUPS_AT_ONCE and words:
             parts.append((pattern, tuple(groups)))
             pattern, groups = "", []
         pattern += f"{words}({_class(group.field, text[start:end])})"
         groups.append(group)
         position = end
+    if not groups:
+        return None
     pattern += generalised(text[position:].rstrip(" ")) + ("$" if groups[-1].kind == "tail" else " *$")
-    return Layout((*parts, (pattern, tuple(groups))))
+    return Layout((*parts, (pattern, tuple(groups))), tuple(constants))
+
+
+def _is_constant(group: Group, text: str) -> bool:
+    """A field's words without digits: other words are another layout, and a capture saved is a tenth of the time."""
+    return group.kind == "field" and group.field is TEXT and not any(c.isdigit() for c in text)
 
 
 def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tuple[int, int, Group]]:

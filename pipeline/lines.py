@@ -65,11 +65,13 @@ class Lines:
     """The frame of a batch and what was odd: `issues` has log, line, redraw, code, raw.
 
     `physical` counts `\\n`-ended lines per log in this batch (an unfinished last line counts as one). Line and redraw
-    numbers begin at 1 and 0 for each log; `shift` moves a log's later chunks behind its earlier ones."""
+    numbers begin at 1 and 0 for each log. `more`: the batch is a piece of a log that goes on in the next one, and
+    `open_line`: so does its last line."""
 
     frame: pl.DataFrame
     physical: pl.DataFrame
     issues: pl.DataFrame
+    more: bool = False
     open_line: bool = False
     encodings: dict[int, str] = field(default_factory=dict)
 
@@ -203,8 +205,9 @@ def split(chunks: Sequence[Chunk]) -> Lines:
         ],
         how="diagonal_relaxed",
     )
-    open_line = bool(chunks) and not chunks[-1].last and not chunks[-1].data.endswith(b"\n")
-    return Lines(frame, physical, _issue_rows(issues), open_line, encodings)
+    more = bool(chunks) and not chunks[-1].last
+    open_line = more and not chunks[-1].data.endswith(b"\n")
+    return Lines(frame, physical, _issue_rows(issues), more, open_line, encodings)
 
 
 def _issue_rows(issues: pl.DataFrame) -> pl.DataFrame:

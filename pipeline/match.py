@@ -6,7 +6,7 @@ open region, the clock) and is cheap until the tables are built.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -83,9 +83,8 @@ def claim(lines: Lines, formats: Formats) -> Claims:
     issues: list[pl.DataFrame] = []
     todo = lines.frame
     for round_ in range(TAIL_ROUNDS + 1):
-        hits = candidates(todo, formats)
         tails: list[pl.DataFrame] = []
-        left = hits
+        left, sifted = todo, False
         for fallback in (False, True):
             for parser, record in by_frequency(formats.records(fallback=fallback), left):
                 mine = left.filter(hinted(record.hints, pl.col("text")))
@@ -98,6 +97,10 @@ def claim(lines: Lines, formats: Formats) -> Claims:
                     key = (parser, record.name)
                     records[key] = _joined(records[key], found) if key in records else found
                 issues.extend(found.issues)
+                if not sifted:  # the most frequent record is asked of all lines, the others of those with any hint
+                    left, sifted = candidates(left, formats), True
+            if not fallback:
+                issues.extend(_drift(formats.records(fallback=False), left))
         if round_ == 0:
             rest.append(_unclaimed(lines.frame, [found.rows for found in records.values()]))
         todo = pl.concat(tails) if tails else lines.frame.clear()
@@ -182,8 +185,6 @@ def _claim_record(record: Record, todo: pl.DataFrame) -> Claimed:
                 tails.append(_tail(rows, texts.pop("tail")))
             add(rows, texts, {**record.fields, **known})
             todo = todo.filter(~pl.col("seq").is_in(rows["seq"].implode()))
-        if record.almost is not None:
-            issues.extend(_drift(record, todo))
     return Claimed(
         _in_schema(pl.concat(blocks, how="diagonal_relaxed", rechunk=False) if blocks else None, record),
         values,
@@ -201,6 +202,7 @@ def _read(layout: Layout, text: pl.Series) -> tuple[pl.Series, dict[Group, pl.Se
         found = text.str.extract_groups(pattern).struct.unnest()
         whole &= found.to_series(0).is_not_null()
         texts |= zip(groups, found.iter_columns(), strict=True)
+    texts |= {group: pl.repeat(word, len(text), dtype=pl.String, eager=True) for group, word in layout.constants}
     return whole, texts
 
 
@@ -273,18 +275,19 @@ def _issues(rows: pl.DataFrame, code: str, column: str, raw: pl.Series) -> pl.Da
     )
 
 
-def _drift(record: Record, todo: pl.DataFrame) -> list[pl.DataFrame]:
-    near = todo.filter(pl.col("text").str.contains(record.almost or ""))
-    if not near.height:
-        return []
-    first = near.group_by("log", maintain_order=True).agg(
-        pl.first("line", "redraw"), raw=pl.first("text").str.head(RAW_CHARACTERS), count=pl.len().cast(pl.Int64)
-    )
-    return [
-        first.select(
-            "log", "line", "redraw", pl.lit("drift").alias("code"), pl.lit(record.name).alias("column"), "raw", "count"
-        )
-    ]
+def _drift(records: Sequence[tuple[str, Record]], left: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Lines that almost fit a record and that no record claims."""
+    for _, record in records:
+        if record.almost is None or not left.height:
+            continue
+        near = left.filter(hinted(record.hints, pl.col("text"))).filter(pl.col("text").str.contains(record.almost))
+        if near.height:
+            first = near.group_by("log", maintain_order=True).agg(
+                pl.first("line", "redraw"), raw=pl.first("text").str.head(RAW_CHARACTERS), count=pl.len().cast(pl.Int64)
+            )
+            yield first.select(
+                *("log", "line", "redraw"), code=pl.lit("drift"), column=pl.lit(record.name), raw="raw", count="count"
+            )
 
 
 def _words(rows: pl.DataFrame, text: pl.Series, mask: pl.Series, name: str) -> pl.DataFrame:
@@ -347,7 +350,7 @@ def advance(claims: Claims, formats: Formats, state: State, modified_at: dt.date
         line=state.line + lines - (1 if open_line else 0),
         redraw=redraw,
         carried=carried,
-        region=stretches.open_at_end(claims.rest, claims.banners, frame, formats, state.region),
+        region=stretches.open_at_end(claims.rest, claims.banners, frame, formats, state.region, state.line),
         running=clock.advance(claims.timeline, state.running, modified_at),
     )
 
@@ -361,7 +364,8 @@ def settle(claims: Claims, formats: Formats, state: State, anchors: pl.DataFrame
     moved = _moved(claims, state)
     stamped = clock.complete(moved.timeline, {k: c.rows for k, c in moved.records.items()}, anchors, state.running)
     moved.records = {key: replace(c, rows=stamped.rows[key]) for key, c in moved.records.items()}
-    found = stretches.find(moved.rest, moved.banners, formats, state.region)
+    end = moved.lines.frame.height - 1 if moved.lines.more else None
+    found = stretches.find(moved.rest, moved.banners, formats, state.region, end)
     tables: dict[str, list[pl.DataFrame]] = {"clocks": [stamped.clocks], "facts": [stamped.facts]}
     issues = [
         *moved.issues,
@@ -378,7 +382,7 @@ def settle(claims: Claims, formats: Formats, state: State, anchors: pl.DataFrame
     ready = {name: _table(name, frames) for name, frames in tables.items()}
     return Settled(
         {name: frame for name, frame in ready.items() if frame is not None},
-        pl.concat([_issue_frame(i) for i in issues]),
+        _counted(pl.concat([_issue_frame(i) for i in issues])),
         _ledger(moved, formats, found, state),
         formats_seen,
     )
@@ -398,6 +402,12 @@ def _table(name: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
 def _issue_frame(issues: pl.DataFrame) -> pl.DataFrame:
     schema = {**ISSUE_SCHEMA, "column": pl.String(), "count": pl.Int64()}
     return issues.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _counted(issues: pl.DataFrame) -> pl.DataFrame:
+    """One row for each log, code and column: its first case, and how many there are."""
+    first = issues.sort("log", "line", "redraw", maintain_order=True).group_by("log", "code", "column", maintain_order=True)
+    return first.agg(pl.first("line", "redraw", "raw"), pl.sum("count")).select(issues.columns)
 
 
 def _formats_seen(tables: Mapping[str, Sequence[pl.DataFrame]]) -> pl.DataFrame:
@@ -425,7 +435,7 @@ def _moved(claims: Claims, state: State) -> Claims:
 
     lines = claims.lines
     return Claims(
-        Lines(move(lines.frame), lines.physical, move(lines.issues), lines.open_line, lines.encodings),
+        replace(lines, frame=move(lines.frame), issues=move(lines.issues)),
         {key: Claimed(move(c.rows), c.values, move(c.words), c.issues, c.tails) for key, c in claims.records.items()},
         move(claims.rest),
         move(claims.banners),

@@ -1,6 +1,6 @@
 """Why a log is taken for what: which shapes of which formats claim its lines, and which hints it holds.
 
-For a person who asks `trainqc formats LOG`; the data path never comes here. Of a large log the first chunk is looked at.
+For a person who asks `trainqc formats LOG`; the data path never comes here. Of a large log the first chunk is seen.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Recognized:
-    """A log, or what of it was looked at. `hints` are literals that a format looks for, with the lines that hold them."""
+    """A log, or what of it was looked at. `hints` are (format, literal that it looks for, redraws that hold it)."""
 
     path: str
     lines: int

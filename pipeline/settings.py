@@ -6,7 +6,8 @@
     num_samples = 1220
     world_size = 4
 
-Globs count from the folder of the file: `*` and `?` stay within one folder, `**` crosses folders, `[abc]` is a set.
+Globs count from the folder of the file, or from the folder that was given to trainqc, as the draft writes them: `*` and
+`?` stay within one folder, `**` crosses folders, `[abc]` is a set.
 Where several tables match a log, the later one in the file wins; a file nearer to the logs is given later; `--set` wins
 over all. Reading the file is the caller's: everything here is pure.
 """
@@ -184,7 +185,8 @@ def user_facts(logs: pl.DataFrame, rules: Sequence[Rule], values: Mapping[str, V
         prefix = rule.folder.rstrip("/") + "/"
         below = pl.col("address").str.starts_with(prefix)
         target = pl.when(below).then(pl.col("address").str.slice(len(prefix))).otherwise("path")
-        matched = addressed.filter(target.str.contains(pattern(rule.glob)))
+        told = pattern(rule.glob)
+        matched = addressed.filter(target.str.contains(told) | (below & pl.col("path").str.contains(told)))
         if rule.glob == "**" and rule.folder:
             matched = addressed.filter(below)
         stated += [

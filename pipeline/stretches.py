@@ -8,14 +8,19 @@ import polars as pl
 from ..parsers.contract import KEY, Document, Region, Table
 from .detect import Formats, hinted
 
+HELD_LINES = 20_000
+"""A region that goes on in the next piece is given to `to_tables` there, whole; of a longer one the pieces."""
+
 Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Open:
-    """What is open at the end of a piece of a large log: a region, and the last header of each table."""
+    """What is open at the end of a piece of a large log: a region with its lines so far (KEY and text, in the log's own
+    line numbers), and the last header of each table."""
 
     region: Key | None = None
+    lines: pl.DataFrame | None = None
     headers: Mapping[Key, str] = field(default_factory=dict)
 
 
@@ -30,8 +35,11 @@ class Found:
     issues: list[pl.DataFrame]
 
 
-def find(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Open | None) -> Found:
-    """All stretches of a batch. rest: the lines that no record claimed; banners: those that a `known` record claimed."""
+def find(
+    rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Open | None, end: int | None = None
+) -> Found:
+    """All stretches of a batch. rest: the lines that no record claimed; banners: those that a `known` record claimed.
+    end: seq of the last line, where the log goes on in the next piece: a region that reaches it is held back."""
     before = before or Open()
     found = Found({}, {}, _no_seq(), _no_seq(), [])
     taken = _no_seq()
@@ -50,15 +58,32 @@ def find(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Op
     for name, shape in formats.regions():
         mine = states.get((name, shape.name))
         lines = rest.clear().with_columns(region=pl.lit(None, pl.Int64)) if mine is None else mine
-        found.regions[name, shape.name] = lines.select(*KEY, "region", "text")
         found.known = found.known.append(lines["seq"])
+        told, _ = _told(lines.select(*KEY, "region", "text"), (name, shape.name), before, end)
+        found.regions[name, shape.name] = told
     return found
 
 
+def _told(lines: pl.DataFrame, key: Key, before: Open, end: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The lines of one region that are complete, with those that an earlier piece held back, and the lines to hold."""
+    if before.region == key and before.lines is not None:
+        lines = pl.concat([before.lines, lines])
+    goes_on = end is not None and lines.height > 0 and lines["seq"][-1] == end
+    held = lines.filter(pl.col("region") == lines["region"][-1]) if goes_on else lines.clear()
+    if not 0 < held.height <= HELD_LINES:
+        return lines, lines.clear()
+    return lines.head(lines.height - held.height), held
+
+
 def open_at_end(
-    rest: pl.DataFrame, banners: pl.DataFrame, frame: pl.DataFrame, formats: Formats, before: Open | None
+    rest: pl.DataFrame,
+    banners: pl.DataFrame,
+    frame: pl.DataFrame,
+    formats: Formats,
+    before: Open | None,
+    lines_before: int = 0,
 ) -> Open:
-    """What goes on in the next piece of the same log."""
+    """What goes on in the next piece of the same log, of which earlier pieces had `lines_before` lines."""
     before = before or Open()
     headers = dict(before.headers)
     for name, shape in formats.tables():
@@ -66,12 +91,14 @@ def open_at_end(
         if header is not None:
             headers[name, shape.name] = header
     if not frame.height:
-        return Open(before.region, headers)
+        return Open(before.region, before.lines, headers)
     end = frame["seq"][-1]
     for key, lines in _regions(rest, banners, formats, before.region).items():
         if lines.height and lines["seq"][-1] == end:
-            return Open(key, headers)
-    return Open(None, headers)
+            moved = lines.select(*KEY, "region", "text").with_columns(pl.col("line") + lines_before)
+            _, held = _told(moved, key, before, end)
+            return Open(key, held.with_columns(region=pl.lit(0, pl.Int64), seq=pl.lit(-1, pl.Int64)), headers)
+    return Open(None, None, headers)
 
 
 def _no_seq() -> pl.Series:

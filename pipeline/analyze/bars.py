@@ -52,6 +52,7 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
         .filter(~pl.col("bar").fill_null("").str.contains(OTHER_WORK))
         .select(
             "log_id",
+            "format",
             "line",
             "redraw",
             "piece",
@@ -62,14 +63,15 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
             n="iter",
             total="iters_per_epoch",
         )
-        .join(speaking.lazy().select("log_id", "log"), on="log_id")
+        .with_columns(log=timeline.number(speaking))
+        .filter(pl.col("log").is_not_null())
         .with_columns(
             key=timeline.key("log", "line"),
             kind=pl.when(~pl.col("bar").str.contains(CURSOR_ROW))
             .then(pl.col("bar").str.replace_all(NUMBER, "#"))
             .otherwise("bar"),
         )
-        .drop("log_id")
+        .drop("log_id", "format")
     )
 
 

@@ -12,21 +12,15 @@ DOTTED = {
     "train_dataloader.sampler.per_device_batch_size": "sampler_batch",
     "train_dataloader.sampler.round_up": "round_up",
 }
-# any of these proves that the log holds a configuration dump, so that what it leaves out has its default
-DUMPED = (
-    "train_dataloader.batch_size",
-    "train_dataloader.num_workers",
-    "optim_wrapper.type",
-    "train_cfg.type",
-    "work_dir",
-)
-NAMES = tuple(dict.fromkeys([*NUMBERS, *TEXTS, *DOTTED, *DUMPED]))
+# a dumped optimizer wrapper that sets no accumulation has the default
+WRAPPER = "optim_wrapper."
+NAMES = tuple(dict.fromkeys([*NUMBERS, *TEXTS, *DOTTED]))
 RANK = {"user": 0, "log": 1, "config": 2}
 
 
 def statements(facts: pl.LazyFrame) -> pl.LazyFrame:
     """The facts that the analysis reads, out of all those that a configuration dump gives: pushed down to the scan."""
-    return facts.filter(pl.col("name").is_in(NAMES) | pl.col("name").str.starts_with("optim_wrapper."))
+    return facts.filter(pl.col("name").is_in(NAMES) | pl.col("name").str.starts_with(WRAPPER))
 
 
 def of_runs(facts: pl.DataFrame, attempts: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
@@ -136,7 +130,7 @@ def wide(chosen: pl.DataFrame, run_ids: pl.DataFrame) -> pl.DataFrame:
             pl.col("torn").alias(f"{name}_torn"),
         )
         frame = frame.join(one, on="run_id", how="left")
-    dumped = chosen.filter(pl.col("name").is_in(DUMPED) | pl.col("name").str.starts_with("optim_wrapper."))
+    dumped = chosen.filter((pl.col("source") == "config") & pl.col("name").str.starts_with(WRAPPER))
     return frame.join(dumped.select("run_id", dumped=True).unique(), on="run_id", how="left").with_columns(
         pl.col("dumped").fill_null(False)
     )

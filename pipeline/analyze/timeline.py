@@ -104,7 +104,8 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
     """The rows of the formats that speak, narrow, with `key` = (log, line) as one number to sort and join on."""
     return (
         progress.select(ROW_COLUMNS)
-        .join(speaking.lazy().select("log_id", "format", "log"), on=["log_id", "format"])
+        .with_columns(log=number(speaking))
+        .filter(pl.col("log").is_not_null())
         .with_columns(key=key("log", "line"), train=TRAIN, val=(pl.col("phase") == "val").fill_null(False))
         .with_columns(
             done=pl.coalesce(
@@ -115,13 +116,24 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
     )
 
 
+def number(speaking: pl.DataFrame) -> pl.Expr:
+    """The dense number of a row's log if the row's format speaks there, else null (a join would lose the order)."""
+    found = pl.lit(None, pl.UInt32)
+    for (name,), logs in speaking.group_by("format"):
+        of_format = pl.col("log_id").replace_strict(logs["log_id"], logs["log"], default=None, return_dtype=pl.UInt32)
+        found = pl.when(pl.col("format") == name).then(of_format).otherwise(found)
+    return found
+
+
 def key(log: str, line: str) -> pl.Expr:
     return pl.col(log).cast(pl.Int64) * (1 << KEY_BITS) + pl.col(line)
 
 
 def in_order(rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` by (key, redraw, piece); a frame that is in order already (as parts are written) is not sorted again. The columns redraw and
-    piece have served then, and go."""
+    """`rows` by (key, redraw, piece); a frame that is in order already, as parts are written, is not sorted again.
+
+    The columns redraw and piece have served then, and go.
+    """
     step, redraw, piece = (pl.col(name).diff() for name in ORDER)
     ahead = (step > 0) | ((step == 0) & ((redraw > 0) | ((redraw == 0) & (piece >= 0))))
     ordered = rows if rows.select(ahead.all()).item() else rows.sort(ORDER)

@@ -27,6 +27,10 @@ if TYPE_CHECKING:  # the package's real places; by folder this file lies in `pip
     from ..commands import Analyzed, Ran
     from ..ingest import Ingested
     from ..report.build import Built
+    from ..settings import SettingsError
+    from ..store import StoreBusy, StoreError
+
+    __version__: str
 
 __all__ = [
     "SettingsError",
@@ -117,10 +121,11 @@ def _paths(paths: Place | Sequence[Place]) -> list[Path]:
 
 
 def _told(settings: Mapping[str, int | str | bool] | None, config: Place | None) -> Any:
-    from trainqc.pipeline import commands, settings as stated  # pyright: ignore[reportMissingImports]
+    from trainqc.pipeline.commands import Told  # pyright: ignore[reportMissingImports]
+    from trainqc.pipeline.settings import checked  # pyright: ignore[reportMissingImports]
 
-    values = stated.checked(settings or {}, lambda name: f"settings[{name!r}]")
-    return commands.Told(values, None if config is None else Path(config))
+    values = checked(settings or {}, lambda name: f"settings[{name!r}]")
+    return Told(values, None if config is None else Path(config))
 
 
 def __getattr__(name: str) -> Any:

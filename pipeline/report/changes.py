@@ -21,7 +21,7 @@ class Before:
 
 
 def since(before: Before, runs: pl.DataFrame, now: datetime) -> str:
-    """One line: `New since 09:14: resnet_cifar 45 %, pace unchanged; unet_cycles finished. Everything else as before.`"""
+    """One line: `New since 09:14: resnet_cifar 45 %, pace unchanged. Everything else as before.`"""
     moment = local_clock(before.written_at)
     clock = moment.strftime("%H:%M" if moment.date() == local_clock(now).date() else "%Y-%m-%d %H:%M")
     told = ("state", "iters_done", "iters_planned", "epochs_done", "s_per_iter", "num_samples", "batch_size")

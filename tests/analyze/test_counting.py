@@ -12,7 +12,7 @@ def by_epoch(shelf: Any, length: int, epochs: int, **facts: object) -> str:
     log = shelf.log("net/a.log", ["mmengine"])
     end = shelf.by_epoch(log, range(1, epochs + 1), range(1, length + 1), length, START, 1.0)
     shelf.event(log, end, "checkpoint", epoch=epochs)
-    shelf.facts(log, "config", 9, **{"train_dataloader.num_workers": 2, "epochs_planned": epochs, **facts})
+    shelf.facts(log, "config", 9, **{"optim_wrapper.type": "OptimWrapper", "epochs_planned": epochs, **facts})
     return log
 
 
@@ -48,6 +48,15 @@ def test_accumulation_unknown(shelf: Any) -> None:
     run = shelf.run()
     assert (run["grad_accum"], run["updates_done"], run["updates_done_from"]) == (None, None, None)
     assert "Accumulation is not said: updates are open." in run["caveats"]
+
+
+def test_no_default_without_the_wrapper(shelf: Any) -> None:
+    """Facts that the log prints, such as its work directory, are no dumped configuration."""
+    log = shelf.log("net/a.log", ["mmengine"])
+    shelf.by_iter(log, range(1, 16), 15, START, 1.0)
+    shelf.facts(log, "log", 9, work_dir="w")
+    shelf.facts(log, "config", 9, batch_size=1)
+    assert shelf.run()["updates_done"] is None
 
 
 def test_plan_from_epochs(shelf: Any) -> None:

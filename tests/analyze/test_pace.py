@@ -113,7 +113,7 @@ def test_no_wait_printed(shelf: Any) -> None:
 
 def test_time_to_go(shelf: Any) -> None:
     """A running run of 1,000 iterations at 3 s with 400 done has 30 min to go, counted from its last stamp."""
-    from conftest import NOW
+    from tables_by_hand import NOW
 
     log = shelf.log("a.log", ["mmengine"], modified_at=NOW - timedelta(minutes=1))
     start = NOW.replace(tzinfo=None) - timedelta(hours=1)

@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import Shelf, sa2va_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from tables_by_hand import Shelf, sa2va_on
 from trainqc.pipeline import derive
 from trainqc.pipeline.tables import ATTEMPTS, EPOCHS, FINDINGS, RUNS
 

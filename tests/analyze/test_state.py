@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import NOW
+from tables_by_hand import NOW
 
 START = NOW.replace(tzinfo=None) - timedelta(hours=2)
 

@@ -166,7 +166,7 @@ def test_run_id(shelf: Any) -> None:
 
 def test_nothing() -> None:
     """Tables without rows give tables without rows."""
-    from conftest import Shelf
+    from tables_by_hand import Shelf
 
     tables = Shelf().tables()
     assert tables.runs.is_empty()
