@@ -154,7 +154,8 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
     stamps = stamps.with_columns(year=pl.col("turn") + pl.col("base"))
     completed = _in_year(pl.col("stamp"), stamps["year"].drop_nulls().unique().to_list())
     stamps = stamps.with_columns(stamp=pl.when(year == PARTIAL_YEAR).then(completed).otherwise("stamp"))
-    facts = base.select(
+    without_year = line.stamps.filter(pl.col("stamp").dt.year() == PARTIAL_YEAR)["log"].unique()
+    facts = base.filter(pl.col("log").is_in(without_year.implode())).select(
         "log",
         line=pl.coalesce("line", "first_line"),
         name=pl.lit("clock_year_from"),

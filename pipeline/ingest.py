@@ -19,6 +19,7 @@ import polars as pl
 from . import match
 from .detect import Formats
 from .discover import discover
+from .encoding import encoding_of, to_utf8
 from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, split
 from .masking import mask, mask_facts
 from .store import Store, Writer
@@ -27,6 +28,12 @@ from .tables import LOGS, TABLES, conform
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 SOURCE_CHARACTERS = 300
+SOURCE_ENDING = (
+    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
+    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
+)
+"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like any other."""
+
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
 """A long command commits so often what is complete: a killed one loses at most this much work."""
@@ -293,7 +300,10 @@ class NoTextError(ValueError):
 
 def _refuse_binary(data: bytes) -> None:
     """Raise NoTextError for data that is no text in any encoding. NULs say nothing: truncated logs have holes of them."""
-    head = data[:ENDS_BYTES].replace(b"\0", b"")
+    head = data[:ENDS_BYTES]
+    if (encoding := encoding_of(head)).is_wide:
+        head, _ = to_utf8(head, encoding)
+    head = head.replace(b"\0", b"")
     if len(head.translate(None, NO_TEXT_BYTES)) < len(head) * 0.95:
         raise NoTextError("no text: binary data")
 
@@ -427,6 +437,7 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims, writer
         fingerprint=pl.Series(batch.fingerprints, dtype=pl.String),
         compression=pl.Series(batch.compressions, dtype=pl.String),
         encoding=pl.Series([claims.lines.encodings.get(n, "utf-8") for n in numbers], dtype=pl.String),
+        encoding_confidence=pl.Series([claims.lines.confidences.get(n, 1.0) for n in numbers], dtype=pl.Float64),
     )
     for counts in (ledger, records, seen, codes):
         rows = rows.join(counts, on="log", how="left")
@@ -456,6 +467,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     has = pl.col("formats").list.len() > 0
     cut = pl.col("codes").list.contains("truncated").fill_null(False)
     binary = pl.col("codes").list.contains("bad_bytes").fill_null(False)
+    source = pl.col("path").str.extract(SOURCE_ENDING)
     status = (
         pl.when(pl.col("lines") == 0)
         .then(pl.lit("empty"))
@@ -463,11 +475,15 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("partial"))
         .when(has)
         .then(pl.lit("parsed"))
+        .when(source.is_not_null())
+        .then(pl.lit("left_out"))
         .otherwise(pl.lit("unrecognized"))
     )
     message = (
         pl.when(status == "partial")
         .then(pl.lit("damaged: read up to the damage"))
+        .when(status == "left_out")
+        .then(pl.format("1 source file ({}): no records in it", source))
         .when((status == "unrecognized") & binary)
         .then(pl.lit("no text, or text in an encoding that is not read"))
         .when(status == "unrecognized")

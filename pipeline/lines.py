@@ -13,6 +13,7 @@ import gzip
 import io
 import lzma
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,11 +21,16 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
+from .encoding import UTF8, Encoding, Recoder, encoding_of, to_utf8
+
 CHUNK_BYTES = 32 << 20
 """Text that is worked on at once: a batch of small logs, or a piece of a large one."""
 
 LINE_BYTES = 64 << 10
 """Of a line (or redraw) without any separator this much is kept; the rest is read and dropped, issue `long_line`."""
+
+LOOK_BYTES = 64 << 10
+"""The least that the encoding is decided on, where a log has so much."""
 
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -51,13 +57,17 @@ _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of one log: whole lines, or whole redraws of a line that goes on in the next chunk."""
+    """A piece of one log: whole lines, or whole redraws of a line that goes on in the next chunk.
+
+    encoding: what `data` was decoded from, where it has been looked at: it is UTF-8 then, but for invalid bytes. None:
+    the bytes as they are on disk."""
 
     log: int
     data: bytes
     first: bool
     last: bool
     issues: tuple[str, ...] = ()
+    encoding: Encoding | None = None
 
 
 @dataclass
@@ -74,6 +84,7 @@ class Lines:
     more: bool = False
     open_line: bool = False
     encodings: dict[int, str] = field(default_factory=dict)
+    confidences: dict[int, float] = field(default_factory=dict)
 
 
 ISSUE_SCHEMA = pl.Schema(
@@ -113,21 +124,25 @@ def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator
     """Cut a stream into chunks of about `size` bytes, at line ends where there are any, else at redraws.
 
     Memory is bounded by `size`: of text without any separator LINE_BYTES are kept and the rest is dropped (`long_line`).
-    A damaged compressed stream ends the log early with the issue `truncated`.
+    A damaged compressed stream ends the log early with the issue `truncated`. The first bytes decide on the encoding of
+    the whole log; text that is not UTF-8 is recoded before it is cut, so that no character is.
     """
     rest, skipping = b"", False
+    source = _Source(stream)
+    encoding = encoding_of(source.peek(max(size, LOOK_BYTES)))
+    recoder = None if encoding.is_utf8 else Recoder(encoding)
     issues: list[str] = []
     ready: Chunk | None = None  # held back until it is known whether it is the last
     while True:
-        try:
-            block = stream.read(size)
-        except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
-            block, issues = b"", [*issues, f"truncated: {error}"]
-        except Exception as error:  # zstandard's own error class, imported only where such a log is read
-            if type(error).__name__ != "ZstdError":
-                raise
-            block, issues = b"", [*issues, f"truncated: {error}"]
-        if not block:
+        block = source.read(size)
+        if source.damage:
+            issues, source.damage = [*issues, f"truncated: {source.damage}"], ""
+        at_end = not block
+        if recoder is not None:
+            block, bad = recoder.feed(block, final=at_end)
+            issues += [f"bad_bytes: {_replaced(bad, encoding)}"] if bad else []
+        if at_end:
+            rest += block
             break
         if skipping:
             at = _first_separator(block)
@@ -147,15 +162,57 @@ def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator
         data = b"".join((rest, memoryview(block)[:cut]))
         if ready is not None:
             yield ready
-        ready = Chunk(log, data, first=ready is None, last=False, issues=tuple(issues))
+        ready = Chunk(log, data, first=ready is None, last=False, issues=tuple(issues), encoding=encoding)
         rest, issues = block[cut:], []
     if ready is not None and (rest or issues):
         yield ready
-        yield Chunk(log, rest, first=False, last=True, issues=tuple(issues))
+        yield Chunk(log, rest, first=False, last=True, issues=tuple(issues), encoding=encoding)
     elif ready is not None:
         yield replace(ready, last=True)
     else:
-        yield Chunk(log, rest, first=True, last=True, issues=tuple(issues))
+        yield Chunk(log, rest, first=True, last=True, issues=tuple(issues), encoding=encoding)
+
+
+class _Source:
+    """A stream's bytes, with those that came before a damage; `damage` says what it was."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.damage = ""
+        self._stream = stream
+        self._ahead = b""
+        self._ended = False
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, which `read` returns again."""
+        self._ahead = self._fetch(size)
+        return self._ahead
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end, and behind a damage."""
+        if self._ahead:
+            block, self._ahead = self._ahead[:size], self._ahead[size:]
+            return block
+        return self._fetch(size)
+
+    def _fetch(self, size: int) -> bytes:
+        parts, left = [], 0 if self._ended else size
+        # a decompressor that fails gives nothing of the read in which it fails: ask it for little at a time
+        step = size if isinstance(self._stream, io.RawIOBase) else LOOK_BYTES
+        while left:
+            try:
+                part = self._stream.read(min(left, step))
+            except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+                part, self.damage = b"", str(error)
+            except Exception as error:  # zstandard's own error class, imported only where such a log is read
+                if type(error).__name__ != "ZstdError":
+                    raise
+                part, self.damage = b"", str(error)
+            self._ended = not part
+            if self._ended:
+                break
+            parts.append(part)
+            left -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _first_separator(block: bytes) -> int:
@@ -175,12 +232,18 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     notes: list[tuple[int, str, str]] = [
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
-    encodings: dict[int, str] = {}
+    encodings: dict[int, Encoding] = {}
     texts: list[bytes] = []
     for chunk in chunks:
-        data = chunk.data
-        if chunk.first and data.startswith(b"\xef\xbb\xbf"):
-            data, encodings[chunk.log] = data[3:], "utf-8-sig"
+        data, encoding = chunk.data, chunk.encoding
+        if encoding is None:  # later pieces that nobody has looked at are as the log's first one: UTF-8
+            encoding = encoding_of(data) if chunk.first else UTF8
+            if not encoding.is_utf8:
+                data, replaced = to_utf8(data, encoding)
+                notes += [(chunk.log, "bad_bytes", _replaced(replaced, encoding))] if replaced else []
+        encodings[chunk.log] = encoding
+        if chunk.first and encoding.name == "utf-8-sig":
+            data = data.removeprefix(BOM_UTF8)
         if not data.isascii():
             data, bad = _repaired(data)
             if bad:
@@ -207,7 +270,19 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     )
     more = bool(chunks) and not chunks[-1].last
     open_line = more and not chunks[-1].data.endswith(b"\n")
-    return Lines(frame, physical, _issue_rows(issues), more, open_line, encodings)
+    return Lines(
+        frame,
+        physical,
+        _issue_rows(issues),
+        more,
+        open_line,
+        {log: encoding.name for log, encoding in encodings.items()},
+        {log: encoding.confidence for log, encoding in encodings.items()},
+    )
+
+
+def _replaced(count: int, encoding: Encoding) -> str:
+    return f"{count} characters that are not valid {encoding.name}"
 
 
 def _issue_rows(issues: pl.DataFrame) -> pl.DataFrame:

@@ -103,6 +103,7 @@ LOGS = declare(
     lines_parsed    i64        lines  lines that gave at least one row
     lines_known     i64        lines  lines recognised as no record (configuration dump, banner, blank)
     lines_unknown   i64        lines  lines that no parser knew
+    encoding_confidence  f64   ·      how sure the encoding is, 0..1: 1 for ASCII, valid UTF-8 and byte order marks
     """,
 )
 

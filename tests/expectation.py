@@ -60,12 +60,12 @@ def text(log: dict[str, object], tables: dict[str, pl.DataFrame]) -> Iterator[st
         yield ""
         yield f"progress {' '.join(str(k) for k in key if k is not None)}: {rows.height} rows"
         yield from _ends(rows.drop(by))
-    for key, rows in tables["metrics"].sort("line", "redraw", "piece").group_by("name", "phase", maintain_order=True):
+    for key, rows in tables["metrics"].sort("name", "phase", "line", "redraw", "piece").group_by("name", "phase", maintain_order=True):
         yield ""
         yield f"metric {' '.join(str(k) for k in key if k is not None)}: {rows.height} rows"
         yield from _ends(rows.drop("name", "phase", "format"), 2)
 
-    facts = tables["facts"].sort("name", "source", "line")
+    facts = tables["facts"].sort("name", "source", "line", "value")
     dotted = pl.col("name").str.contains(".", literal=True)
     yield ""
     yield f"facts: {facts.filter(~dotted).height} named, {facts.filter(dotted).height} more under dotted paths"

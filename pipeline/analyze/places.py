@@ -49,7 +49,8 @@ def names(runs: pl.DataFrame) -> pl.DataFrame:
     """`runs` (run_id, path, stem: of the run's first log) with `name` and `experiment`.
 
     The name is safe as a file name: letters, digits and `_.+=@-`, 120 at most, no dot in front. It is the innermost
-    folder of the path that says something; where several runs share it, the stem; then both; then both with run_id.
+    folder of the path that says something; where several runs share it or lie below it, the stem; then both; then both
+    with run_id.
     """
     folders = pl.col("path").str.split("/").list.slice(0, pl.col("path").str.count_matches("/", literal=True))
     telling = folders.list.eval(
@@ -59,7 +60,9 @@ def names(runs: pl.DataFrame) -> pl.DataFrame:
     mark = pl.coalesce(
         stem, folders.list.eval(pl.element().filter(pl.element().str.contains(STAMP))).list.last(), "stem"
     )
-    folder = telling.list.last()
+    here = pl.concat_str(above("path"), pl.lit("/"))
+    holds_others = here.is_in(_with_folders_below(runs.select(here).to_series()).implode())
+    folder = pl.when(holds_others & stem.is_not_null()).then(None).otherwise(telling.list.last())
     plain = pl.coalesce(folder, stem, folders.list.last(), "stem")
     both = pl.when(mark == plain).then(plain).otherwise(pl.concat_str(plain, pl.lit("-"), mark))
     step = runs.with_columns(
@@ -78,6 +81,12 @@ def names(runs: pl.DataFrame) -> pl.DataFrame:
     return step.with_columns(name=pl.when(pl.col("name").is_unique()).then("name").otherwise(full)).drop(
         "plain", "own", "both"
     )
+
+
+def _with_folders_below(folders: pl.Series) -> pl.Series:
+    """The folders of runs, each ending in `/`, below which another run has its folder."""
+    each = folders.unique().sort()
+    return each.filter(each.shift(-1).str.starts_with(each).fill_null(False))
 
 
 def clean(name: pl.Expr) -> pl.Expr:

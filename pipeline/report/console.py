@@ -162,8 +162,10 @@ def _read_line(seen: Overview, ingested: Read | None, say: _Words) -> Text:
     else:
         read = f"Read {words.plural(ingested.read, 'log')} ({words.plural(ingested.lines, 'line')}) as {runs}"
     text = f"{read}, in {words.number(ingested.seconds, 2)} s."
-    if ingested.left_out:
-        text += f" Left out: {words.plural(ingested.left_out, 'file that is no log', 'files that are no logs')}."
+    if seen.left_out_kinds:
+        files = sum(files for _, files in seen.left_out_kinds)
+        kinds = ", ".join(words.plural(files, kind) for kind, files in seen.left_out_kinds)
+        text += f" Left out: {words.plural(files, 'file that is no log', 'files that are no logs')} ({kinds})."
     if seen.unread:
         text += f" Not understood: {words.count(len(seen.unread))}."
     return say(text)

@@ -92,6 +92,7 @@ class Overview:
     missing: tuple[tuple[str, int], ...]
     unread: tuple[Unread, ...]
     left_out: tuple[str, ...]
+    left_out_kinds: tuple[tuple[str, int], ...]
     logs: int
     states: tuple[tuple[str, int], ...]
 
@@ -114,6 +115,7 @@ def overview(tables: FleetTables) -> Overview:
         missing=tuple((name, runs) for name, runs in missing if runs),
         unread=unread(tables.logs),
         left_out=left_out(tables.logs),
+        left_out_kinds=left_out_kinds(tables.logs),
         logs=tables.logs.filter(pl.col("status").is_in(["parsed", "partial"])).height,
         states=tuple(zip(states["state"].fill_null("unknown").to_list(), states["len"].to_list(), strict=True)),
     )
@@ -206,6 +208,21 @@ def left_out(logs: pl.DataFrame) -> tuple[str, ...]:
     return tuple(
         f"{row['path'] or '.'}: {row['message'] or 'left out'}" for row in records(rows.select("path", "message"))
     )
+
+
+def left_out_kinds(logs: pl.DataFrame) -> tuple[tuple[str, int], ...]:
+    """How many files of which kind were left out, most first: (("checkpoints", 9), …)."""
+    counted = pl.col("message").str.extract_groups(r"^(?<files>[0-9,]+) (?<kind>[^(]+?)s? \(")
+    kinds = (
+        logs.filter(pl.col("status") == "left_out")
+        .select(counted)
+        .unnest("message")
+        .drop_nulls()
+        .group_by("kind")
+        .agg(pl.col("files").str.replace_all(",", "").cast(pl.Int64).sum())
+        .sort(["files", "kind"], descending=[True, False])
+    )
+    return tuple((row["kind"], row["files"]) for row in records(kinds))
 
 
 def active(tables: FleetTables, since: datetime | None, until: datetime | None) -> FleetTables:

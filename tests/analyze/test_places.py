@@ -68,3 +68,8 @@ def test_experiment_by_the_user(shelf: Any) -> None:
     """A name that the user gives groups runs, whatever their folders."""
     names(shelf, "a/x.log", "b/y.log")
     assert shelf.tables(values={"experiment": "mine"}).runs["experiment"].to_list() == ["mine", "mine"]
+
+
+def test_a_log_above_the_folders_of_other_runs_is_called_by_its_own_name(shelf: Any) -> None:
+    """A console log that lies in the folder of many runs does not take that folder's name."""
+    assert names(shelf, "mm/console_of_a.log", "mm/a/20230605_000000/20230605_000000.log") == ["console_of_a", "a"]

@@ -108,8 +108,8 @@ def logs() -> pl.DataFrame:
         | {"status": "parsed", "formats": ["tqdm"], "records": 12},
         {"log_id": "log3", "root": "/runs", "path": "sa2va_vessel/eval.txt", "lines": 212, "status": "unrecognized"}
         | {"message": "no step, epoch or iteration counter found"},
-        {"log_id": "log4", "root": "/runs", "path": "sa2va_vessel", "status": "left_out"}
-        | {"message": "9 files: checkpoints"},
+        {"log_id": "log4", "root": "/runs", "path": "sa2va_vessel/*.pth", "status": "left_out"}
+        | {"message": "9 checkpoints (.pth)"},
     )
 
 
