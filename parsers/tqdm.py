@@ -29,6 +29,7 @@ from .contract import (
     Parser,
     Record,
     Tables,
+    per_word,
     skipped,
 )
 
@@ -136,10 +137,10 @@ def to_tables(matched: Matched) -> Tables:
 
 
 def _progress(rows: pl.DataFrame) -> pl.DataFrame:
-    described = pl.col("desc").str.strip_chars().str.strip_chars_end(":").str.strip_chars()
-    nested = pl.when(pl.col("row") > 0).then(pl.format("row {}", "row"))
-    columns = {
-        "bar": pl.when(described != "").then(described).otherwise(nested),
+    described = per_word(rows["desc"], lambda desc: desc.str.strip_chars().str.strip_chars_end(":").str.strip_chars())
+    nested = pl.when((described == "") & (pl.col("row") > 0)).then(pl.format("row {}", "row"))
+    columns: dict[str, pl.Expr | pl.Series] = {
+        "bar": nested.otherwise(pl.when(described != "").then(described)),
         "iter": _whole(pl.col("n")),
         "elapsed_s": pl.col("elapsed"),
     }
@@ -148,7 +149,7 @@ def _progress(rows: pl.DataFrame) -> pl.DataFrame:
     if "left" in rows.columns:
         columns["eta_s"] = pl.col("left")
     if "rate" in rows.columns:
-        columns["s_per_iter"] = _seconds_per_item(pl.col("rate"), pl.col("per"))
+        columns["s_per_iter"] = _seconds_per_item(pl.col("rate"), rows["per"])
     return rows.select(*KEY, **columns)
 
 
@@ -163,14 +164,16 @@ def _whole(count: pl.Expr) -> pl.Expr:
     return pl.when(count == count.round(0)).then(count.cast(pl.Int64, strict=False))
 
 
-def _seconds_per_item(rate: pl.Expr, per: pl.Expr) -> pl.Expr:
+def _seconds_per_item(rate: pl.Expr, per: pl.Series) -> pl.Expr:
     """`s/it` as it is, `it/s` inverted; an SI letter before `it`, `B` or `b` is tqdm's own (unit_scale=True)."""
-    inverted = per.str.starts_with("s/")
-    letter = per.str.extract(rf"^([{SI}])(?:it|B|b|iB)/s")
-    scale = letter.replace_strict(
-        {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24},
-        default=1.0,
-        return_dtype=pl.Float64,
+    inverted = per_word(per, lambda unit: unit.str.starts_with("s/"))
+    scale = per_word(
+        per,
+        lambda unit: unit.str.extract(rf"^([{SI}])(?:it|B|b|iB)/s").replace_strict(
+            {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24},
+            default=1.0,
+            return_dtype=pl.Float64,
+        ),
     )
     return pl.when(inverted).then(rate).when(rate > 0).then(1 / (rate * scale))
 
