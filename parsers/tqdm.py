@@ -5,7 +5,8 @@ the number of items *finished*. `initial=k` starts the counter at k, and neither
 
 What a bar does not mean
 - The rate is smoothed until the bar closes: an average over about the last three displays (`smoothing=0.3`; two
-  bias-corrected means since 4.55, one before). Only the closing redraw shows the overall average (n − initial) / elapsed.
+  bias-corrected means since 4.55, one before). Only the closing redraw shows the overall
+  average (n − initial) / elapsed.
 - The counter of a redraw that `set_postfix` forced is stale: its postfix belongs to a later step than its n.
 - `100%` appears from 99.5 % on; at n > total the total vanishes; a total of 0 is "unknown".
 - With `unit_scale=True` n, total and rate have three digits and an SI letter; `unit_scale=<number>` multiplies them.

@@ -50,6 +50,7 @@ app = App(
     help_epilogue=EXIT_CODES,
     help_format="plaintext",
     version=version,
+    suppress_keyboard_interrupt=False,  # `main` says what became of the tables
 )
 
 

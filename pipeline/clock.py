@@ -5,6 +5,7 @@ stamp with a year in the same log (a header), else from the file's modification 
 fall from late to early in the calendar is one year more. Which of the two it was is a fact, `clock_year_from`.
 """
 
+import calendar
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from ..parsers.contract import PARTIAL_YEAR
 
 NEW_YEAR = dt.timedelta(days=180)
 """A step back in the calendar by more than this is a New Year; a smaller one is a clock or a concatenated log."""
+
+LEAP_YEARS_APART = 9
+"""So many years up to now hold a 29 February, whatever the year."""
 
 Key = tuple[str, str]
 
@@ -31,11 +35,13 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Running:
-    """A large log's clock at the end of a piece: its last day, New Years so far, and the year that turn 0 has."""
+    """A large log's clock at the end of a piece: its last day, New Years so far, the year that turn 0 has, and whether
+    it was told where years come from."""
 
     day: dt.datetime
     turn: int
     base: int | None
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,14 +90,14 @@ def advance(line: Timeline, running: Running | None, modified_at: dt.datetime | 
         return running
     last = line.stamps.row(line.stamps.height - 1, named=True)
     if not line.partial:
-        return Running(_in_partial_year(last["stamp"]), 0, last["stamp"].year)
+        return Running(_in_partial_year(last["stamp"]), 0, last["stamp"].year, running is not None and running.told)
     offset = _offset(line, running)
     base = running.base if running else None
     if base is None:
         base = _first_base(line, offset)
     if base is None and modified_at is not None:
         base = _year_before(last["day"], modified_at) - (last["turn"] + offset)
-    return Running(last["day"], last["turn"] + offset, base)
+    return Running(last["day"], last["turn"] + offset, base, told=True)
 
 
 def complete(
@@ -112,12 +118,24 @@ def _in_year(day: pl.Expr, years: list[int]) -> pl.Expr:
     a year without 29 February (a stamp of that day then falls on 1 March)."""
     moved = pl.lit(None, pl.Datetime("us"))
     for year in years:
-        shift = dt.datetime(year, 1, 1) - dt.datetime(PARTIAL_YEAR, 1, 1)
-        leap = dt.date(year, 3, 1) - dt.date(year, 2, 28) == dt.timedelta(days=2)
-        march = dt.datetime(PARTIAL_YEAR, 3, 1)
-        back = pl.lit(dt.timedelta(0)) if leap else pl.when(day >= march).then(dt.timedelta(days=1)).otherwise(dt.timedelta(0))
+        shift = dt.date(year, 1, 1) - dt.date(PARTIAL_YEAR, 1, 1)
+        leap = calendar.isleap(year)
+        march = dt.date(PARTIAL_YEAR, 3, 1)
+        back = (
+            pl.lit(dt.timedelta(0))
+            if leap
+            else pl.when(day >= march).then(dt.timedelta(days=1)).otherwise(dt.timedelta(0))
+        )
         moved = pl.when(pl.col("year") == year).then(day + pl.lit(shift) - back).otherwise(moved)
     return moved
+
+
+def _day_of(year: pl.Expr) -> pl.Expr:
+    """The column `day` in another year; null where that has no such day."""
+    day = pl.col("day")
+    lost = (day.dt.month() == 2) & (day.dt.day() == 29) & ~((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)))
+    moved = day.dt.replace(year=year, day=pl.when(lost).then(28).otherwise(day.dt.day()))
+    return pl.when(~lost).then(moved)
 
 
 def _put_back(rows: pl.DataFrame, stamps: pl.DataFrame) -> pl.DataFrame:
@@ -140,10 +158,10 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
         .join(anchors, on="log", how="left")
     )
     guess = pl.col("modified_at").dt.replace_time_zone(None)
-    this_year = pl.col("day").dt.replace(year=guess.dt.year()).fill_null(pl.col("day"))
-    by_file = (guess.dt.year() - (this_year > guess + pl.duration(days=1)).cast(pl.Int32) - pl.col("turn")).alias(
-        "by_file"
-    )
+    moment = guess + pl.duration(days=1)  # the host may lie east of UTC
+    years = (guess.dt.year() - k for k in range(LEAP_YEARS_APART))
+    before = (pl.when(_day_of(year) <= moment).then(year) for year in years)
+    by_file = (pl.coalesce(*before) - pl.col("turn")).alias("by_file")
     base = last.with_columns(by_file).join(first, on="log", how="left")
     if running is not None and running.base is not None:
         base = base.with_columns(base=pl.lit(running.base, pl.Int32))
@@ -163,7 +181,7 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
         number=pl.lit(None, pl.Float64),
         source=pl.lit("log"),
     )
-    return stamps, facts if running is None else facts.clear()
+    return stamps, facts.clear() if running is not None and running.told else facts
 
 
 def _borders(stamps: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +210,12 @@ def _first_base(line: Timeline, offset: int) -> int | None:
 
 def _year_before(day: dt.datetime, moment: dt.datetime) -> int:
     end = moment.replace(tzinfo=None) + dt.timedelta(days=1)
-    return end.year if (day.month, day.day) <= (end.month, end.day) else end.year - 1
+    leap_day = (day.month, day.day) == (2, 29)
+    return next(
+        year
+        for year in range(end.year, end.year - LEAP_YEARS_APART, -1)
+        if (not leap_day or calendar.isleap(year)) and day.replace(year=year) <= end
+    )
 
 
 def _in_partial_year(stamp: dt.datetime) -> dt.datetime:

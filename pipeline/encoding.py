@@ -18,8 +18,9 @@ SAMPLE_BYTES = 1 << 16
 SURE_BYTES = 1 << 20
 """Of a large log's first non-ASCII text this much must be valid UTF-8 for the log to be read so."""
 
-WIDE_SHARE, NARROW_SHARE = 0.1, 0.02
-"""UTF-16 without a mark: at least this share of NULs on one side (ASCII digits, blanks), at most that on the other."""
+WIDE_SHARE, ONE_SIDED = 0.1, 4
+"""UTF-16 without a mark: at least this share of NULs on one side (ASCII digits, blanks), and so many times those of the
+other (`最` and `开` have one there)."""
 
 PLAUSIBLE_SHARE = 0.9
 WESTERN_SHARE = 0.6
@@ -118,7 +119,7 @@ def _wide(sample: bytes) -> Encoding | None:
     if n < 2:
         return None
     even, odd = sample[0 : 2 * n : 2].count(0) / n, sample[1 : 2 * n : 2].count(0) / n
-    if min(even, odd) > NARROW_SHARE or max(even, odd) < WIDE_SHARE:
+    if max(even, odd) < max(WIDE_SHARE, ONE_SIDED * min(even, odd)):
         return None
     name = "utf-16-le" if odd > even else "utf-16-be"
     text = sample[: 2 * n].decode(name, errors="replace")

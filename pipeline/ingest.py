@@ -22,12 +22,20 @@ from .discover import discover
 from .encoding import encoding_of, to_utf8
 from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, split
 from .masking import mask, mask_facts
+from .named import facts_of_names
 from .store import Store, Writer
 from .tables import LOGS, TABLES, conform
 
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 SOURCE_CHARACTERS = 300
+TEXTS = {
+    "events": ("message", SOURCE_CHARACTERS),
+    "issues": ("raw", 120),
+    "sources": ("text", SOURCE_CHARACTERS),
+    "progress": ("bar", None),
+}
+"""Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
 SOURCE_ENDING = (
     r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
     r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
@@ -96,12 +104,15 @@ class Batch:
     before: "Future[match.State] | None" = None
     after: "Future[match.State] | None" = None
     tally: "Tally | None" = None
+    counted: "Future[None] | None" = None
     unread: list[tuple[Log, str, str]] = field(default_factory=list)  # with status and message
 
 
 @dataclass
 class Tally:
-    """Counts of a large log over its pieces."""
+    """Counts of a large log over its pieces. `counted`: one for each piece, done when its counts are here."""
+
+    counted: "list[Future[None]]" = field(default_factory=list)
 
     ledger: list[pl.DataFrame] = field(default_factory=list)
     records: int = 0
@@ -119,7 +130,11 @@ def addresses(rows: pl.DataFrame) -> list[str]:
     root, path = pl.col("root"), pl.col("path")
     own = root.str.ends_with("/" + path)
     files = {name for name in rows.filter(own)["root"].unique() if not os.path.isdir(name)}  # noqa: PTH112 (per root)
-    whole = pl.when(root.is_in(list(files))).then(root).otherwise(pl.concat_str(root.str.strip_chars_end("/"), path, separator="/"))
+    whole = (
+        pl.when(root.is_in(list(files)))
+        .then(root)
+        .otherwise(pl.concat_str(root.str.strip_chars_end("/"), path, separator="/"))
+    )
     return rows.select(whole).to_series().to_list()
 
 
@@ -316,15 +331,16 @@ def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[
         stream.close()  # type: ignore[attr-defined]
 
 
-def _pieces(
-    log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer
-) -> Iterator[Batch]:
+def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer) -> Iterator[Batch]:
     group, tally = writer.new_part(), Tally()
     before: Future[match.State] | None = Future()
     before.set_result(match.State())
     for number, chunk in enumerate(chunks):
         after: Future[match.State] = Future()
-        yield Batch([log], [replace(chunk, log=0)], f"{group}-{number}", [kind], [fingerprint], before, after, tally)
+        batch = Batch([log], [replace(chunk, log=0)], f"{group}-{number}", [kind], [fingerprint], before, after, tally)
+        batch.counted = Future()
+        tally.counted.append(batch.counted)
+        yield batch
         before = after
 
 
@@ -350,8 +366,9 @@ def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     try:
         return _worked(batch, writer, formats)
     except BaseException as error:
-        if batch.after is not None and not batch.after.done():
-            batch.after.set_exception(error)
+        for future in (batch.after, batch.counted):
+            if future is not None and not future.done():
+                future.set_exception(error)
         raise
 
 
@@ -371,10 +388,16 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     tables = {name: _with_ids(frame, ids) for name, frame in settled.tables.items()}
     tables["issues"] = _with_ids(settled.issues, ids)
     tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
+    if batch.chunks and batch.chunks[0].first:
+        names = pl.DataFrame(
+            {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
+        )
+        tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
     tables["sources"] = _sources(settled, claims, ids, state)
-    for name, columns in (("events", ("message",)), ("issues", ("raw",)), ("sources", ("text",)), ("progress", ("bar",))):
+    for name, (column, characters) in TEXTS.items():
         if name in tables:
-            tables[name] = mask(tables[name], columns)
+            masked = mask(tables[name], (column,))
+            tables[name] = masked.with_columns(pl.col(column).str.head(characters)) if characters else masked
     tables["logs"] = _log_rows(batch, settled, claims, writer)
     writer.write(batch.part, tables)
     finished = 0 if batch.tally is not None and not tables["logs"].height else len(batch.logs)
@@ -392,7 +415,9 @@ def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
 
 def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
     """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
-    cited = [frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None]
+    cited = [
+        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
+    ]
     cited.append(settled.issues.select("log", "line"))
     if (progress := settled.tables.get("progress")) is not None:
         by_log = progress.select("log", "line").group_by("log")
@@ -408,7 +433,7 @@ def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state
         log_id=ids.gather(text["log"]),
         line=pl.col("line") + state.line,
         redraw="redraw",
-        text=pl.col("text").str.head(SOURCE_CHARACTERS),
+        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
     )
 
 
@@ -425,12 +450,20 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims, writer
         tally.records += int(records["records"].sum())
         tally.formats.update(settled.formats["format"])
         tally.codes.update(settled.issues["code"])
+        if batch.counted is not None:
+            batch.counted.set_result(None)
         if not batch.chunks[-1].last:
             return LOGS.empty()
+        for piece in tally.counted:  # an earlier piece may take longer than the last one
+            piece.result()
         ledger = pl.concat(tally.ledger).group_by("log").sum()
         records = pl.DataFrame({"log": [0], "records": [tally.records]}, schema={"log": pl.UInt32, "records": pl.Int64})
-        seen = pl.DataFrame({"log": [0], "formats": [sorted(tally.formats)]}, schema={"log": pl.UInt32, "formats": pl.List(pl.String)})
-        codes = pl.DataFrame({"log": [0], "codes": [sorted(tally.codes)]}, schema={"log": pl.UInt32, "codes": pl.List(pl.String)})
+        seen = pl.DataFrame(
+            {"log": [0], "formats": [sorted(tally.formats)]}, schema={"log": pl.UInt32, "formats": pl.List(pl.String)}
+        )
+        codes = pl.DataFrame(
+            {"log": [0], "codes": [sorted(tally.codes)]}, schema={"log": pl.UInt32, "codes": pl.List(pl.String)}
+        )
     numbers = range(len(batch.logs))
     rows = _as_rows(batch.logs).with_columns(
         log=pl.int_range(pl.len(), dtype=pl.UInt32),

@@ -20,8 +20,8 @@ _NUMBER = regex.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|
 _WORD = regex.compile(r"[0-9A-Za-z_.:/+-]+")
 _FREE_WORD = Field(TEXT.dtype, TEXT.read, "[0-9A-Za-z_.:/+-]+")
 _NUMERIC = (INT, FLOAT, SI_NUMBER)
-GROUPS_AT_ONCE = 15
-"""Rust's one-pass automaton holds 16 captures; with more of them a pattern takes three times as long."""
+GROUPS_AT_ONCE = 14
+"""Rust's one-pass automaton holds 16 captures, one is the rest of the line; with more a pattern takes three times as long."""
 
 MAX_GROUPS = 64
 """Lines with more pairs than this are read pair by pair."""
@@ -38,10 +38,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """`parts`: patterns in the order of the line, each with its groups; a line is of the layout where all of them fit.
+    """`parts`: patterns in the order of the line, each with its groups; what a part has matched is cut off (by the same
+    pattern without captures) before the next one is asked, and a line is of the layout where all of them fit.
     `constants`: groups whose text is the same in every line of the layout."""
 
-    parts: tuple[tuple[str, tuple[Group, ...]], ...]
+    parts: tuple[tuple[str, tuple[Group, ...], str], ...]
     constants: tuple[tuple[Group, str], ...]
 
 
@@ -55,28 +56,31 @@ def learn(record: Record, text: str) -> Layout | None:
         return None
     if not spans or len(spans) > MAX_GROUPS:
         return None
-    parts: list[tuple[str, tuple[Group, ...]]] = []
+    parts: list[tuple[str, tuple[Group, ...], str]] = []
     constants: list[tuple[Group, str]] = []
-    pattern, groups, position = "^", [], 0
+    pattern, skip, groups, position = "^", "^", [], 0
     for start, end, group in spans:
         if start < position:
             return None
         words = generalised(text[position:start], before_number=group.field in _NUMERIC)
         if _is_constant(group, text[start:end]):
             pattern += words + _escaped(text[start:end])
+            skip += words + _escaped(text[start:end])
             constants.append((group, text[start:end]))
             position = end
             continue
         if len(groups) >= GROUPS_AT_ONCE and words:
-            parts.append((pattern, tuple(groups)))
-            pattern, groups = "", []
-        pattern += f"{words}({_class(group.field, text[start:end])})"
+            parts.append((pattern, tuple(groups), skip))
+            pattern, skip, groups = "^", "^", []
+        accepted = _class(group.field, text[start:end])
+        pattern += f"{words}({accepted})"
+        skip += f"{words}(?:{accepted})"
         groups.append(group)
         position = end
     if not groups:
         return None
     pattern += generalised(text[position:].rstrip(" ")) + ("$" if groups[-1].kind == "tail" else " *$")
-    return Layout((*parts, (pattern, tuple(groups))), tuple(constants))
+    return Layout((*parts, (pattern, tuple(groups), skip)), tuple(constants))
 
 
 def _is_constant(group: Group, text: str) -> bool:

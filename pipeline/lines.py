@@ -17,11 +17,14 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import polars as pl
 
 from .encoding import UTF8, Encoding, Recoder, encoding_of, to_utf8
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 CHUNK_BYTES = 32 << 20
 """Text that is worked on at once: a batch of small logs, or a piece of a large one."""
@@ -31,6 +34,12 @@ LINE_BYTES = 64 << 10
 
 LOOK_BYTES = 64 << 10
 """The least that the encoding is decided on, where a log has so much."""
+
+ZSTD_BYTES = 2048
+"""Compressed bytes that are looked at together: they become 64 MB at most, whoever made them."""
+
+RAW_CHARACTERS = 480
+"""Of a long line so much is kept in its issue; the table holds less, cut where secrets are masked."""
 
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
@@ -107,17 +116,47 @@ def open_text(path: Path) -> tuple[BinaryIO, str | None]:
     raw.seek(0)
     if kind is None:
         return cast(BinaryIO, raw), None
-    if kind == "gzip":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw)), kind
-    if kind == "bz2":
-        return cast(BinaryIO, bz2.BZ2File(raw)), kind
-    if kind == "xz":
-        return cast(BinaryIO, lzma.LZMAFile(raw)), kind
-    import zstandard  # only for .zst logs
+    if kind != "zstd":
+        raw.close()  # these close a file only where they have opened it
+        return cast(BinaryIO, {"gzip": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind](path)), kind
+    return cast(BinaryIO, io.BufferedReader(_Zstd(raw))), kind
 
-    return cast(
-        BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-    ), kind
+
+class _Zstd(io.RawIOBase):
+    """Text of a .zst file. (zstandard's own `stream_reader` ends without a word where a file is cut.)"""
+
+    def __init__(self, raw: io.RawIOBase | io.FileIO) -> None:
+        import zstandard  # only for .zst logs
+
+        self._raw = raw
+        self._begin = zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._begin()
+        self._packed, self._text = b"", b""
+        self._between_frames = True
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        while not self._text:
+            packed = self._packed or self._raw.read(ZSTD_BYTES) or b""
+            if not packed:
+                if not self._between_frames:
+                    raise EOFError("the file ends within a compressed frame")
+                return 0
+            if self._between_frames:
+                self._frame = self._begin()
+            self._text = self._frame.decompress(packed)
+            self._packed = self._frame.unused_data
+            self._between_frames = self._frame.eof
+        view = memoryview(buffer).cast("B")
+        n = min(len(view), len(self._text))
+        view[:n], self._text = self._text[:n], self._text[n:]
+        return n
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
@@ -253,11 +292,12 @@ def split(chunks: Sequence[Chunk]) -> Lines:
             data = data.replace(b"\0", b"")
         texts.append(data if data.endswith(b"\n") or not data else data + b"\n")
     logs = [chunk.log for chunk in chunks]
-    counts = [text.count(b"\n") for text in texts]
+    pieces, redrawn = _split(texts[0] if len(texts) == 1 else b"".join(texts))
+    plain = len(texts) == 1 and not redrawn
+    counts = [pieces.height] if plain else [text.count(b"\n") for text in texts]
     physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
-    buffer = texts[0] if len(texts) == 1 else b"".join(texts)
     texts.clear()
-    frame, long = _number(*_split(buffer), physical)
+    frame, long = _number(pieces, redrawn, physical)
     issues = pl.concat(
         [
             pl.DataFrame(
@@ -311,23 +351,28 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
         buffer = _CURSOR_UP.sub(rb"\1\r", _CURSOR_HOME.sub(b"\r", buffer))
     if b"\b" in buffer:
         buffer = _ERASED.sub(b"\r", buffer)
+    if _REDRAW in buffer:
+        buffer = buffer.replace(_REDRAW, b" ")
     redrawn = b"\r" in buffer
     if redrawn:
-        buffer = buffer.replace(_REDRAW, b" ").replace(b"\r", _REDRAW + b"\n")
+        buffer = buffer.replace(b"\r", _REDRAW + b"\n")
     frame = pl.scan_lines(buffer, name="text").collect() if buffer else pl.DataFrame(schema={"text": pl.String})
     text = pl.col("text")
+    # what is cleaned depends on the text's own line alone: what stands beside it in the batch must not matter
     if redrawn:
-        frame = frame.select(
-            text=text.str.strip_suffix(_REDRAW.decode()).str.strip_chars_end(" "),
-            ends=~text.str.ends_with(_REDRAW.decode()),
-        )
+        frame = frame.with_columns(ends=~text.str.ends_with(_REDRAW.decode()))
+        drawn = ~pl.col("ends") | ~pl.col("ends").shift(1, fill_value=True)
+        padded = text.str.strip_suffix(_REDRAW.decode()).str.strip_chars_end(" ")
+        frame = frame.with_columns(text=pl.when(drawn).then(padded).otherwise(text), drawn=drawn)
     if escapes or (redrawn and b"[A" in buffer):
-        frame = frame.with_columns(row=text.str.extract(_UPS).str.count_matches("A").fill_null(0).cast(pl.Int32))
-        odd = text.str.contains(_CONTROL) | (pl.col("row") > 0)
+        escaped = text.str.contains("\x1b", literal=True)
+        nested = escaped | pl.col("drawn") if redrawn else escaped
+        ups = pl.when(nested).then(text.str.extract(_UPS)).str.count_matches("A").fill_null(0)
+        frame = frame.with_columns(row=ups.cast(pl.Int32))
         clean = (
             text.str.replace(_UPS, "").str.replace_all(_ANSI, "").str.replace_all(_CONTROL, "").str.strip_chars_end(" ")
         )
-        frame = frame.with_columns(text=pl.when(odd).then(clean).otherwise(text))
+        frame = frame.with_columns(text=pl.when(escaped | (pl.col("row") > 0)).then(clean).otherwise(text))
     return frame, redrawn
 
 
@@ -367,7 +412,7 @@ def _number(frame: pl.DataFrame, redrawn: bool, physical: pl.DataFrame) -> tuple
     numbered = numbered.with_columns(seq=pl.int_range(pl.len(), dtype=pl.Int64)).select(LINES.names())
     too_long = numbered["text"].str.len_bytes() > LINE_BYTES
     long = numbered.filter(too_long).select(
-        "log", "line", "redraw", code=pl.lit("long_line"), raw=pl.col("text").str.head(120)
+        "log", "line", "redraw", code=pl.lit("long_line"), raw=pl.col("text").str.head(RAW_CHARACTERS)
     )
     if too_long.any():
         kept = pl.when(too_long).then(pl.col("text").str.head(LINE_BYTES // 4)).otherwise("text")

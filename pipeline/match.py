@@ -22,7 +22,8 @@ MAX_LAYOUTS = 24
 
 PROBE_ROWS = 64
 TAIL_ROUNDS = 3
-RAW_CHARACTERS = 120
+RAW_CHARACTERS = 480
+"""Of odd text so much is kept; the table holds less, cut where secrets are masked (a cut one would not be known)."""
 
 UNKNOWN, KNOWN, PARSED = 0, 1, 2
 
@@ -198,10 +199,13 @@ def _read(layout: Layout, text: pl.Series) -> tuple[pl.Series, dict[Group, pl.Se
     """Which texts are of the layout, and the text of each group (null where a text is not)."""
     whole = pl.repeat(True, len(text), eager=True)
     texts: dict[Group, pl.Series] = {}
-    for pattern, groups in layout.parts:
+    before = ""
+    for pattern, groups, skip in layout.parts:
+        text = text.str.replace(before, "") if before else text
         found = text.str.extract_groups(pattern).struct.unnest()
         whole &= found.to_series(0).is_not_null()
         texts |= zip(groups, found.iter_columns(), strict=True)
+        before = skip
     texts |= {group: pl.repeat(word, len(text), dtype=pl.String, eager=True) for group, word in layout.constants}
     return whole, texts
 
@@ -406,7 +410,9 @@ def _issue_frame(issues: pl.DataFrame) -> pl.DataFrame:
 
 def _counted(issues: pl.DataFrame) -> pl.DataFrame:
     """One row for each log, code and column: its first case, and how many there are."""
-    first = issues.sort("log", "line", "redraw", maintain_order=True).group_by("log", "code", "column", maintain_order=True)
+    first = issues.sort("log", "line", "redraw", maintain_order=True).group_by(
+        "log", "code", "column", maintain_order=True
+    )
     return first.agg(pl.first("line", "redraw", "raw"), pl.sum("count")).select(issues.columns)
 
 

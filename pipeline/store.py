@@ -444,6 +444,7 @@ def _batches(sizes: Mapping[str, int]) -> list[set[str]]:
 @cache
 def _arrow_schema(table: Table) -> "pa.Schema":
     """The table's Arrow schema with `unit` and `description` on each field (Parquet keeps it as ARROW:schema)."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # pyarrow loads numpy, whose threads would spin beside ours
     import pyarrow as pa  # 0.07 s that reading does not pay
 
     fields = table.empty().to_arrow().schema

@@ -188,7 +188,7 @@ def _table(
         ]
         typed = mine.select(*KEY, "row").with_columns(columns)
         parts.append(typed)
-    rows = pl.concat(parts, how="diagonal_relaxed").select(schema)
+    rows = pl.concat(parts, how="diagonal_relaxed").select(*schema)
     return rows, heads["seq"], rows["seq"], last
 
 
@@ -215,6 +215,6 @@ def _document(shape: Document, rest: pl.DataFrame) -> tuple[pl.DataFrame, pl.Ser
         if loaded is None:
             continue
         at = lines.head(1).select(*KEY, "row")
-        parts.append(loaded.join(at, how="cross").select(schema))
+        parts.append(loaded.join(at, how="cross").select(*schema))
         taken = taken.append(lines["seq"])
     return pl.concat(parts), taken

@@ -60,7 +60,11 @@ def text(log: dict[str, object], tables: dict[str, pl.DataFrame]) -> Iterator[st
         yield ""
         yield f"progress {' '.join(str(k) for k in key if k is not None)}: {rows.height} rows"
         yield from _ends(rows.drop(by))
-    for key, rows in tables["metrics"].sort("name", "phase", "line", "redraw", "piece").group_by("name", "phase", maintain_order=True):
+    for key, rows in (
+        tables["metrics"]
+        .sort("name", "phase", "line", "redraw", "piece")
+        .group_by("name", "phase", maintain_order=True)
+    ):
         yield ""
         yield f"metric {' '.join(str(k) for k in key if k is not None)}: {rows.height} rows"
         yield from _ends(rows.drop("name", "phase", "format"), 2)
