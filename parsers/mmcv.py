@@ -311,7 +311,7 @@ def _train(matched: Matched) -> pl.DataFrame:
     epoch, done, total = pl.col("epoch"), pl.col("iter"), pl.col("total")
     return matched.rows("train").with_columns(
         phase=pl.lit("train"),
-        epoch=epoch.cast(pl.Int32),
+        epoch=epoch.cast(pl.Int32, strict=False),
         iter=pl.when(by_epoch).then(done),
         iters_per_epoch=pl.when(by_epoch).then(total),
         global_iter=pl.when(by_epoch).then((epoch - 1) * total + done).otherwise(done),
@@ -322,7 +322,7 @@ def _train(matched: Matched) -> pl.DataFrame:
 def _eval(matched: Matched) -> pl.DataFrame:
     return matched.rows("eval").with_columns(
         phase="mode",
-        epoch=pl.col("epoch").cast(pl.Int32),
+        epoch=pl.col("epoch").cast(pl.Int32, strict=False),
         iters_per_epoch="iter",
         global_iter=pl.lit(None, pl.Int64),
         iters_planned=pl.lit(None, pl.Int64),
@@ -338,7 +338,7 @@ def _scalars(matched: Matched) -> pl.DataFrame:
     is_train, done = pl.col("mode") == "train", pl.col("iter")
     return rows.with_columns(
         phase="mode",
-        epoch=pl.col("epoch").cast(pl.Int32),
+        epoch=pl.col("epoch").cast(pl.Int32, strict=False),
         iter=pl.when(~(by_iteration & is_train)).then(done),
         iters_per_epoch=pl.when(~is_train).then(done),
         global_iter=pl.when(by_iteration & is_train).then(done),
@@ -473,12 +473,12 @@ def _word_facts(matched: Matched) -> list[pl.DataFrame]:
 
 def _events(matched: Matched, metrics: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
-        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32),
+        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32, strict=False),
         "global_iter": pl.when(pl.col("what").str.starts_with("iter")).then("count"),
     }
     odd = [rows.filter((pl.col("name") == "loss") & ~pl.col("value").is_finite()) for rows in metrics]
     not_finite = pl.concat([rows.select("log", "line", "epoch", "global_iter", "value") for rows in odd])
-    resumed = {"epoch": pl.col("epochs").cast(pl.Int32), "global_iter": pl.col("iters")}
+    resumed = {"epoch": pl.col("epochs").cast(pl.Int32, strict=False), "global_iter": pl.col("iters")}
     return [
         _event(_starts(matched), "start", pl.lit("process started"), {}),
         _event(

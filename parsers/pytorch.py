@@ -253,7 +253,7 @@ def to_tables(matched: Matched) -> Tables:
     counted = _phased(counted, free[0])
     metrics = [
         *(_with_phase(values, rows) for values, rows in zip(free, (counted, bracket), strict=True)),
-        *(_metric(rows, "time", _first(("time",))) for rows in (counted, bracket)),
+        *(_metric(rows, "time", _first(rows, ("time",))) for rows in (counted, bracket)),
         *(_metric(rows, "loss", pl.col("loss")) for rows in (sampled, listed, tested)),
         _metric(tested, "accuracy", pl.col("right") / pl.col("total")),
     ]
@@ -275,14 +275,16 @@ def _not_finite(metrics: list[pl.DataFrame]) -> pl.DataFrame:
     return first.select("log", "line", "epoch", "global_iter", kind=pl.lit("nan_loss"), message=message)
 
 
-def _first(names: tuple[str, ...]) -> pl.Expr:
+def _first(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Expr:
     """The value of whichever name, in whichever case, the line has."""
-    return pl.coalesce(*_cases(names, COUNT))
+    forms = list(_cases(names, COUNT))
+    printed = [form for form in forms if rows[form].null_count() < rows.height]
+    return pl.coalesce(*(printed or forms[:1]))
 
 
-def _split(names: tuple[str, ...], column: str) -> dict[str, pl.Expr]:
+def _split(rows: pl.DataFrame, names: tuple[str, ...], column: str) -> dict[str, pl.Expr]:
     """`50/312` or `50 of 312` → the columns `<column>` and `<column>_total`."""
-    text = _first(names)
+    text = _first(rows, names)
     return {
         column: text.str.extract(r"^([0-9]+)").cast(pl.Int64, strict=False),
         f"{column}_total": text.str.extract(r"(?i)(?:/|of)[ \t]*([0-9]+)").cast(pl.Int64, strict=False),
@@ -290,14 +292,15 @@ def _split(names: tuple[str, ...], column: str) -> dict[str, pl.Expr]:
 
 
 def _counted(matched: Matched) -> pl.DataFrame:
-    rows = matched.rows("counted").with_columns(
-        **_split(("epoch",), "of_epoch"),
-        **_split(("batch", "batch_idx", "batch idx", "mini-batch", "minibatch"), "of_batch"),
-        **_split(("iter", "iteration"), "of_iter"),
-        **_split(("step",), "of_step"),
-        **_split(("global step", "global_step"), "of_global"),
+    rows = matched.rows("counted")
+    rows = rows.with_columns(
+        **_split(rows, ("epoch",), "of_epoch"),
+        **_split(rows, ("batch", "batch_idx", "batch idx", "mini-batch", "minibatch"), "of_batch"),
+        **_split(rows, ("iter", "iteration"), "of_iter"),
+        **_split(rows, ("step",), "of_step"),
+        **_split(rows, ("global step", "global_step"), "of_global"),
     )
-    rows = _below_header(matched, rows, pl.col("of_epoch"))
+    rows = _below_header(matched, rows, "of_epoch")
     has_epoch, has_batch = pl.col("epoch").is_not_null(), pl.col("of_batch").is_not_null()
     has_iter, has_step = pl.col("of_iter").is_not_null(), pl.col("of_step").is_not_null()
     iter_within = pl.when(has_epoch & ~has_batch)
@@ -315,42 +318,44 @@ def _counted(matched: Matched) -> pl.DataFrame:
 
     return rows.with_columns(
         phase=_phase_of_lead(),
-        epochs_planned=pl.col("of_epoch_total").cast(pl.Int32),
+        epochs_planned=pl.col("of_epoch_total").cast(pl.Int32, strict=False),
         iter=within(""),
         iters_per_epoch=within("_total"),
         global_iter=over_all(""),
         iters_planned=over_all("_total"),
-        lr=_first(RATE_NAMES),
-        eta_s=_first(("eta",)),
-        elapsed_s=_first(("elapsed",)),
+        lr=_first(rows, RATE_NAMES),
+        eta_s=_first(rows, ("eta",)),
+        elapsed_s=_first(rows, ("elapsed",)),
     )
 
 
 def _bracket(matched: Matched) -> pl.DataFrame:
     samples = pl.col("share").is_not_null()
-    return matched.rows("bracket").with_columns(
+    rows = matched.rows("bracket")
+    return rows.with_columns(
         phase=pl.coalesce(_phase_of_lead(), pl.lit("train")),
-        epoch=pl.col("in_epoch").cast(pl.Int32),
-        epochs_planned=pl.col("planned").cast(pl.Int32),
+        epoch=pl.col("in_epoch").cast(pl.Int32, strict=False),
+        epochs_planned=pl.col("planned").cast(pl.Int32, strict=False),
         iter=pl.when(~samples).then("done"),
         iters_per_epoch=pl.when(~samples).then("total"),
         samples_seen=pl.when(samples).then("done"),
         global_iter=pl.lit(None, pl.Int64),
-        lr=_first(RATE_NAMES),
-        eta_s=_first(("eta",)),
-        elapsed_s=_first(("elapsed",)),
+        lr=_first(rows, RATE_NAMES),
+        eta_s=_first(rows, ("eta",)),
+        elapsed_s=_first(rows, ("elapsed",)),
     )
 
 
 def _sampled(matched: Matched) -> pl.DataFrame:
-    rows = _below_header(matched, matched.rows("sampled"), pl.lit(None, pl.Int64))
+    rows = matched.rows("sampled").with_columns(of_epoch=pl.lit(None, pl.Int64))
+    rows = _below_header(matched, rows, "of_epoch")
     return rows.with_columns(phase=pl.lit("train"), samples_seen="done", **_no_iterations())
 
 
 def _listed(matched: Matched) -> pl.DataFrame:
     return matched.rows("listed").with_columns(
         phase=pl.lit("train"),
-        epoch=pl.col("epoch").cast(pl.Int32),
+        epoch=pl.col("epoch").cast(pl.Int32, strict=False),
         iter="done",
         global_iter=pl.lit(None, pl.Int64),
     )
@@ -360,12 +365,16 @@ def _tested(matched: Matched) -> pl.DataFrame:
     """A test set's line belongs to the epoch of the last training line above it."""
     rows = matched.rows("tested")
     above = matched.latest("bracket", rows.select("log", "seq"), {"in_epoch": "epoch"})
-    rows = rows.join(above.select("seq", pl.col("epoch").cast(pl.Int32)), on="seq", how="left", maintain_order="left")
+    rows = rows.join(
+        above.select("seq", pl.col("epoch").cast(pl.Int32, strict=False)), on="seq", how="left", maintain_order="left"
+    )
     return rows.with_columns(phase=_phase_of_lead(), **_no_iterations())
 
 
-def _below_header(matched: Matched, rows: pl.DataFrame, printed: pl.Expr) -> pl.DataFrame:
+def _below_header(matched: Matched, rows: pl.DataFrame, printed: str) -> pl.DataFrame:
     """Rows with `epoch`: the one on the line, else that of the header line (`Epoch 3`) above it."""
+    if not rows[printed].null_count():
+        return rows.with_columns(epoch=pl.col(printed).cast(pl.Int32, strict=False))
     above = matched.latest("header", rows.select("log", "seq"), {"epoch": "above"})
     rows = rows.join(above.select("seq", "above"), on="seq", how="left", maintain_order="left")
     return rows.with_columns(epoch=pl.coalesce(printed, "above").cast(pl.Int32, strict=False)).drop("above")
@@ -403,7 +412,7 @@ def _progress(rows: pl.DataFrame) -> pl.DataFrame:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PHASE_OF_NAME = rf"^({'|'.join(sorted(PHASE_WORDS, key=len, reverse=True))})_(.+)$"
-AVERAGED = r"^(?:average|avg|mean)_loss$"
+AVERAGED = ("average_loss", "avg_loss", "mean_loss")
 
 
 def _named(metrics: pl.DataFrame) -> pl.DataFrame:
@@ -424,6 +433,8 @@ def _named(metrics: pl.DataFrame) -> pl.DataFrame:
 
 def _phased(rows: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     """A line whose values are all of a validation is one; any other is of the training, if its lead says no other."""
+    if not metrics["phase"].is_in(["val", "test"]).any():
+        return rows.with_columns(phase=pl.coalesce("phase", pl.lit("train")))
     trains = pl.col("phase").is_null() | (pl.col("phase") == "train")
     said = metrics.group_by("log", "line", "redraw", "piece").agg(
         trains=trains.any(), said=pl.col("phase").drop_nulls().first()
@@ -436,13 +447,15 @@ def _phased(rows: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
 def _with_phase(metrics: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Metrics whose names say no phase are of their line's; an averaged loss is the loss if the line has no other."""
     key = ["log", "line", "redraw", "piece"]
-    of_line = rows.select(*key, line_phase="phase")
-    metrics = metrics.join(of_line, on=key, how="left", maintain_order="left")
-    metrics = metrics.with_columns(phase=pl.coalesce("phase", "line_phase")).drop("line_phase")
-    averaged = metrics["name"].str.contains(AVERAGED)
-    if not averaged.any():
+    if rows["phase"].n_unique() <= 1:
+        metrics = metrics.with_columns(phase=pl.coalesce("phase", pl.lit(rows["phase"].first(), pl.String)))
+    else:
+        of_line = rows.select(*key, line_phase="phase")
+        metrics = metrics.join(of_line, on=key, how="left", maintain_order="left")
+        metrics = metrics.with_columns(phase=pl.coalesce("phase", "line_phase")).drop("line_phase")
+    if not metrics["name"].is_in(AVERAGED).any():
         return metrics
-    is_averaged = pl.col("name").str.contains(AVERAGED)
+    is_averaged = pl.col("name").is_in(AVERAGED)
     losses = (is_averaged | (pl.col("name") == "loss")).sum().over(*key, "phase")
     return metrics.with_columns(name=pl.when(is_averaged & (losses == 1)).then(pl.lit("loss")).otherwise("name"))
 

@@ -62,8 +62,10 @@ def _bare(pattern: str) -> str:
 
 
 _DECOR = r"(?: \([^()]{0,60}\)|（[^（）]{0,60}）)?"
+
+
 def _pairs(separator: str, *, words: bool) -> str:
-    """A known name, a separator and a value of the name's kind. ASCII alone has two cases here: that is compiled fast."""
+    """A known name, a separator and a value of the name's kind. ASCII alone has two cases: that compiles fast."""
     counts, tokens, phrases = (_names(kind, words=words) for kind in (COUNT, WORD, PHRASE))
     return (
         rf"(?:(?i-u:{counts}){_DECOR}{separator}(?:{NUMBER}){UNIT}"
@@ -71,7 +73,10 @@ def _pairs(separator: str, *, words: bool) -> str:
     )
 
 
-_MORE = r"(?:[,;|，；/] *[A-Za-z_一-鿿][0-9A-Za-z_ .()一-鿿-]{0,40}(?:[:：=]| = ) *(?:[0-9]{1,3}(?:,[0-9]{3})+|[^\s,;|，；:=]+)(?: [A-Za-z]+)?)*"
+_MORE = (
+    r"(?:[,;|，；/] *[A-Za-z_一-鿿][0-9A-Za-z_ .()一-鿿-]{0,40}(?:[:：=]| = ) *(?:[0-9]{1,3}(?:,[0-9]{3})+|[^\s,;|，；:=]+)"
+    r"(?: [A-Za-z]+)?)*"
+)
 STATEMENT = (
     rf"^(?:(?:{PREFIX} *)?{BULLET}?| {{0,3}}|\s+{BULLET})"
     rf"(?:{_pairs(' *(?:[:：]|=|is ) *', words=True)}|{_pairs('(?: *[:：] *|=)', words=False)}){_MORE}\s*[.。]?$"
@@ -83,8 +88,10 @@ SENTENCE = rf"^(?:{PREFIX} *)?(?:{'|'.join(_GROUP_NAME.sub('?:', _bare(s.pattern
 ENVIRONMENT = r"^(?:export |declare -x )?SLURM_\w+(?:=|: *)\S+$"
 SECTION = rf"^(?:{PREFIX})? *\*{{3,}} *Running (?:training|Training|Evaluation|evaluation|Prediction) *\*{{3,}}$"
 HEADER = (
-    r"(?i)^(?:\[\S* .*?INFO:? +)?[-=*#~ ]*(?:(?:training|train|experiment|model|run|full|current|command[ -]line|parsed|"
-    r"running with full)[ -]*)?(?:arguments|args|options|hyper-?parameters|hparams|config(?:uration)?|settings|parameters|"
+    r"(?i)^(?:\[\S* .*?INFO:? +)?[-=*#~ ]*(?:(?:training|train|experiment|model|run|full|current|command[ -]line|"
+    r"parsed|"
+    r"running with full)[ -]*)?(?:arguments|args|options|hyper-?parameters|hparams|config(?:uration)?|settings|"
+    r"parameters|"
     r"训练配置|训练参数|配置|超参数|参数设置|参数配置|参数)(?: are| is)?[ :：]*[-=*#~ ]*$"
 )
 KEYED = (  # a logger's line that is the first of a dump: Swin's and swav's loggers
@@ -94,17 +101,17 @@ DOTTED = rf"^(?:{PREFIX} *)?\s*[A-Za-z_]\w* \.{{3,}} \S|^\[{_STAMP}\] \[INFO\] \
 CONTENTS = r"INFO: (?:Contents of args\.config_file=|Running with full config:)"
 
 DUMP_PREFIX = (
-    rf"^(?:\[[^\[\]]+\] \([^()]+\): INFO |INFO - \S+ \S+ - \S+ - |\[{_STAMP}\] \[INFO\] \[config\.py:[0-9]+:print\w*\] +|{HOST})"
+    rf"^(?:\[[^\[\]]+\] \([^()]+\): INFO |INFO - \S+ \S+ - \S+ - |\[{_STAMP}\] \[INFO\] "
+    rf"\[config\.py:[0-9]+:print\w*\] +|{HOST})"
 )
 _IDENTIFIER = r"""["']?[A-Za-z_][\w./-]*["']?"""
-NO_PAIR = (
-    rf"^\s*(?:{_IDENTIFIER}\s*(?:$|[^\w./\-\"'\s:=：])|{_IDENTIFIER}\s+[\w\"'(\[<>|+*]|[^A-Za-z_\"'\-\s])"
-)
+NO_PAIR = rf"^\s*(?:{_IDENTIFIER}\s*(?:$|[^\w./\-\"'\s:=：])|{_IDENTIFIER}\s+[\w\"'(\[<>|+*]|[^A-Za-z_\"'\-\s])"
 """A line that is no `name: value`, `name = value`, `name ..... value`, `name:` or list item."""
 
 _CALL_WORDS = r"(?:Namespace|\w*(?:Arguments|Args|Config|HParams|Params|Options))"
 CALL = (
-    rf"(?:^|[\s=:]){_CALL_WORDS}\((?:$|[A-Za-z_]\w*=)|^(?:.*[\s\]])?(?i:args|arguments|config(?:uration)?|hparams|hyper-?parameters|params|options|settings)"
+    rf"(?:^|[\s=:]){_CALL_WORDS}\((?:$|[A-Za-z_]\w*=)|^(?:.*[\s\]])?(?i:args|arguments|config(?:uration)?|hparams|"
+    rf"hyper-?parameters|params|options|settings)"
     r"\s*[:=]\s*\{['\"]\w[^{]*|^engine/trainer: \w+="
 )
 NO_CALL = r"^\s*\)?\s*$|^[^=]*$|^\s*[^\s\w\"'{\[()}\]]|^\s*\w+[^\w=:.'\"]"
@@ -113,24 +120,35 @@ JSON_OPENS = rf"^(?:{PREFIX} *)?(?:\w+ *[:=] *)?\{{$"
 NO_JSON = r"^[^\s\"'{}\[\]]"
 
 _LAUNCHER = (
-    r"(?:\S*/)?(?:srun|mpirun|mpiexec|torchrun|accelerate launch|deepspeed|horovodrun|python[0-9.]*|CUDA_VISIBLE_DEVICES=\S+ \S+)"
+    r"(?:\S*/)?(?:srun|mpirun|mpiexec|torchrun|accelerate launch|deepspeed|horovodrun|python[0-9.]*|"
+    r"CUDA_VISIBLE_DEVICES=\S+ \S+)"
 )
 COMMAND = (
-    rf"^(?:\++ (?:[A-Z_][A-Z0-9_]*=\S|(?:[A-Z_]+=\S* )*{_LAUNCHER} )|#SBATCH +-|(?:.{{0,120}}[$%] |\[[^\]]*\].* cmd = )?(?:[A-Z_]+=\S+ )*"
+    rf"^(?:\++ (?:[A-Z_][A-Z0-9_]*=\S|(?:[A-Z_]+=\S* )*{_LAUNCHER} )|#SBATCH +-|(?:.{{0,120}}[$%] |\[[^\]]*\].* cmd "
+    rf"= )?(?:[A-Z_]+=\S+ )*"
     rf"(?:nohup |time )?{_LAUNCHER} .*(?:\S\.py\b|\s-m ))"
 )
 NO_CONTINUATION = r"^(?:\S|\s+[^-\s])"
 
 # ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+
+def _spelling_hints() -> set[str]:
+    """Literals of which each spelling has one, in any usual case: its last word, or all of it where that is short."""
+    hints: set[str] = set()
+    for spelling in (s for row in SYNONYMS for s in row.spellings):
+        last = spelling.split(" ")[-1]
+        short = len(last) <= 4 and spelling.isascii()
+        for text in (spelling, spelling.replace(" ", "_"), spelling.replace(" ", "-")) if short else (last,):
+            cased = {text, text.lower(), text.upper(), text.capitalize(), text.title()}
+            hints |= {f"{c}{mark}" for c in cased for mark in ":="} if text == "bs" else cased
+    return hints
+
+
 _HINTS = (
-    *("n val", "n_val", "N val", "atch", "ATCH", "ample", "AMPLE", "poch", "POCH", "mage", "teration", "_iter", "ITER", "steps", "Steps", "STEPS"),
-    *("seed", "Seed", "SEED", "ize", "SIZE", "gpu", "GPU", "ccum", "ACCUM", "ranks", "rocesses", "rocs", "nproc", "tasks"),
-    *("ostname", "odelist", "ode List", "ob ID", "ob id", "job_id", "obid", "SLURM_", "last", "LAST", "chedule", "CHEDULE"),
-    *("lr_policy", "ength", "LENGTH", "Loader", "loader", "len(", "n_train", "n_val", "bs:", "device", "updates", "update_freq"),
-    *("xamples", "数", "大小", "长度", "批", "样本", "轮", "种子", "显卡", "主机", "型号", "累积", "策略", "调度", "参数", "配置", "周期"),
-    *("rguments", "args", "ptions", "arameters", "params", "onfig", "ettings", "*** Running", " ....", "Train on ", "train ", "val "),
-    *("Train ", "Job Name", "ob name", "rray", "): INFO ", "INFO - ", "config.py:", "isible", "odel"),
+    *sorted(_spelling_hints()),
+    *("SLURM_", "rguments", "RGUMENTS", "args", "ptions", "arameters", "params", "onfig", "ettings", "配置", "参数"),
+    *("*** Running", " ....", "): INFO ", "INFO - ", "config.py:"),
     *(_s.hint for _s in SENTENCES),
 )
 
@@ -173,7 +191,12 @@ ARGUMENTS = Region(
     stop=NO_CALL,
     examples=(
         ("Namespace(batch_size=4, lr=0.1, world_size=2)", "Start"),
-        ("Training/evaluation parameters Seq2SeqTrainingArguments(", "_n_gpu=1,", "per_device_train_batch_size=4,", ")"),
+        (
+            "Training/evaluation parameters Seq2SeqTrainingArguments(",
+            "_n_gpu=1,",
+            "per_device_train_batch_size=4,",
+            ")",
+        ),
         ("args: {'batch_size': 32, 'epochs': 10}", "Start"),
     ),
 )
@@ -212,11 +235,16 @@ COUNTS = [name for name, kind in KINDS.items() if kind == COUNT]
 EVALUATION = {"batch_size": "val_batch_size", "num_samples": "val_samples", "iters_per_epoch": "val_iters"}
 """What a name of the training's is called under a heading of validation; other names have no place there."""
 
-VALIDATION_WORDS = r"(?i)(?:^|[._-])(?:val|valid|validation|eval|evaluation|test|testing|predict|inference)(?:[._-]|\d*$)"
+VALIDATION_WORDS = (
+    r"(?i)(?:^|[._-])(?:val|valid|validation|eval|evaluation|test|testing|predict|inference)(?:[._-]|\d*$)"
+)
 TRAINING_WORDS = (
-    r"(?i)^(?:(?:train|training|trainer|data|dataset|datasets|dataloader|loader|train_dataloader|train_loader|train_cfg|"
-    r"train_config|train_data|solver|args|arguments|config|cfg|hparams|hyperparameters|params|parameters|common|general|"
-    r"optim|optimizer|optimization|run|runtime|experiment|distributed|system|hydra|lr_scheduler|schedule|settings)(?:\.|$))*$"
+    r"(?i)^(?:(?:train|training|trainer|data|dataset|datasets|dataloader|loader|train_dataloader|train_loader|"
+    r"train_cfg|"
+    r"train_config|train_data|solver|args|arguments|config|cfg|hparams|hyperparameters|params|parameters|common|"
+    r"general|"
+    r"optim|optimizer|optimization|run|runtime|experiment|distributed|system|hydra|lr_scheduler|schedule|settings)"
+    r"(?:\.|$))*$"
 )
 DEEPSPEED = {"train batch size": "total_batch_size"}
 """What names mean in DeepSpeed's dumps: its train_batch_size is the batch of an update, over all ranks."""
@@ -232,7 +260,14 @@ def _normal(name: pl.Expr) -> pl.Expr:
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-ROWS = {"log": pl.UInt32(), "line": pl.Int64(), "path": pl.String(), "value": pl.String(), "source": pl.String(), "style": pl.String()}
+ROWS = {
+    "log": pl.UInt32(),
+    "line": pl.Int64(),
+    "path": pl.String(),
+    "value": pl.String(),
+    "source": pl.String(),
+    "style": pl.String(),
+}
 
 
 def to_tables(matched: Matched) -> Tables:
@@ -255,7 +290,7 @@ def _no_rows() -> pl.DataFrame:
 
 
 def _settings(region: pl.DataFrame) -> list[pl.DataFrame]:
-    """Statements, sentences and the lines of dumps. Lines that follow each other are one block, whatever began in it."""
+    """Statements, sentences and the lines of dumps. Lines in sequence are one block, whatever began in it."""
     if not region.height:
         return []
     lines = region.sort("seq", "piece").with_columns(
@@ -285,7 +320,9 @@ def _sentences(lines: pl.DataFrame) -> pl.DataFrame:
         pattern = rf"^(?:.*?[ \]>:])??{_bare(sentence.pattern)}"
         values = near.select("log", "line", "seq", text.str.extract_groups(pattern).alias("found")).unnest("found")
         names = [name for name in values.columns if name not in ("log", "line", "seq")]
-        long = values.unpivot(names, index=["log", "line", "seq"], variable_name="path", value_name="value").drop_nulls("value")
+        long = values.unpivot(names, index=["log", "line", "seq"], variable_name="path", value_name="value").drop_nulls(
+            "value"
+        )
         parts.append(long.with_columns(source=pl.lit("log"), style=pl.lit("sentence")))
     return pl.concat(parts, how="diagonal_relaxed")
 
@@ -335,11 +372,21 @@ def _ranks(pairs: pl.DataFrame) -> pl.DataFrame:
     of_total = pl.col("line", "seq", "section").filter(_normal(pl.col("path")) == RANKS_FROM[0]).first()
     found = pairs.group_by("log", "block").agg(of_total, ranks=total / batch / accumulated)
     whole = found.filter((pl.col("ranks") >= 1) & (pl.col("ranks") % 1 == 0))
-    return whole.select("log", "line", "seq", "section", path=pl.lit("data parallel size"), value=pl.col("ranks").cast(pl.Int64).cast(pl.String))
+    return whole.select(
+        "log",
+        "line",
+        "seq",
+        "section",
+        path=pl.lit("data parallel size"),
+        value=pl.col("ranks").cast(pl.Int64).cast(pl.String),
+    )
 
 
 MAX_INDENTS = 16
-_LEAF = r"""^(?P<blanks>\s*)(?:- )?["']?(?P<name>[A-Za-z_][\w./-]*?)["']?\s*(?:[:=：]|\.{3,}| {2,})\s*(?P<value>.*?),?\s*$"""
+_LEAF = (
+    r"""^(?P<blanks>\s*)(?:- )?["']?(?P<name>[A-Za-z_][\w./-]*?)["']?\s*(?:[:=：]|\.{3,}| {2,})\s*(?P<value>.*?),"""
+    r"""?\s*$"""
+)
 
 
 def _dumped(lines: pl.DataFrame, taken: pl.Series) -> pl.DataFrame:
@@ -362,13 +409,21 @@ def _dumped(lines: pl.DataFrame, taken: pl.Series) -> pl.DataFrame:
     path = pl.concat_str(*parents, "name", separator=".").str.replace_all(r"\.{2,}", ".").str.strip_chars(".")
     dots = pl.col("text").str.contains(DOTTED)
     deepspeed = pl.col("text").str.contains(r"config\.py:[0-9]+:print")
-    return leaf.with_columns(path=path).filter(~pl.col("opens")).select(
-        "log",
-        "line",
-        "path",
-        value=pl.col("value").str.strip_chars(" '\""),
-        source=pl.lit("config"),
-        style=pl.when(deepspeed).then(pl.lit("deepspeed")).when(dots).then(pl.lit("dots")).otherwise(pl.lit("dump")),
+    return (
+        leaf.with_columns(path=path)
+        .filter(~pl.col("opens"))
+        .select(
+            "log",
+            "line",
+            "path",
+            value=pl.col("value").str.strip_chars(" '\""),
+            source=pl.lit("config"),
+            style=pl.when(deepspeed)
+            .then(pl.lit("deepspeed"))
+            .when(dots)
+            .then(pl.lit("dots"))
+            .otherwise(pl.lit("dump")),
+        )
     )
 
 
@@ -389,7 +444,13 @@ def _json(region: pl.DataFrame) -> pl.DataFrame:
     regions = region.select("log", "line", "region").unique(["log", "line"])
     whole = pl.col("text").str.contains('"train_micro_batch_size_per_gpu"', literal=True).any().over("region")
     styles = region.with_columns(deepspeed=whole).select("log", "line", "deepspeed").unique(["log", "line"])
-    leaves = python_leaves(region).join(regions, on=["log", "line"], how="left").join(styles, on=["log", "line"], how="left")
+    opened = region.with_columns(pl.col("text").str.replace(r"^.*\{$", "{"))
+    opened = opened.with_columns(
+        text=pl.when(pl.int_range(pl.len()).over("region") == 0).then("text").otherwise(region["text"])
+    )
+    leaves = (
+        python_leaves(opened).join(regions, on=["log", "line"], how="left").join(styles, on=["log", "line"], how="left")
+    )
     style = pl.when("deepspeed").then(pl.lit("deepspeed")).otherwise(pl.lit("json"))
     once = leaves.filter(pl.len().over("region", "path") == 1)
     return once.with_columns(source=pl.lit("config"), style=style)
@@ -437,7 +498,9 @@ def _options(rows: pl.DataFrame, column: str, pattern: str, parts: str, style: s
         .with_columns(pl.col("option").str.extract_groups(parts))
         .unnest("option")
         .drop_nulls("path")
-        .with_columns(pl.col("value").fill_null("True").str.strip_chars("'\""), source=pl.lit("config"), style=pl.lit(style))
+        .with_columns(
+            pl.col("value").fill_null("True").str.strip_chars("'\""), source=pl.lit("config"), style=pl.lit(style)
+        )
     )
 
 
@@ -479,8 +542,22 @@ def _launched(rows: pl.DataFrame) -> pl.DataFrame:
 # ── naming ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 KEPT_STYLES = ["dump", "dots", "deepspeed", "arguments", "json", "ultralytics", "sbatch"]
-SBATCH = {"gres": "gpus_allocated", "gpus": "gpus_allocated", "time": "time_limit", "array": "array", "job-name": "job_name", "J": "job_name", "t": "time_limit", "a": "array"}
-ENVIRONMENT_NAMES = {"WORLD_SIZE": "world_size", "CUDA_VISIBLE_DEVICES": "visible_devices", "NUM_GPUS": "gpus", "GPUS_PER_NODE": "gpus"}
+SBATCH = {
+    "gres": "gpus_allocated",
+    "gpus": "gpus_allocated",
+    "time": "time_limit",
+    "array": "array",
+    "job-name": "job_name",
+    "J": "job_name",
+    "t": "time_limit",
+    "a": "array",
+}
+ENVIRONMENT_NAMES = {
+    "WORLD_SIZE": "world_size",
+    "CUDA_VISIBLE_DEVICES": "visible_devices",
+    "NUM_GPUS": "gpus",
+    "GPUS_PER_NODE": "gpus",
+}
 PARALLEL = ("tensor_parallel", "pipeline_parallel", "context_parallel")
 
 
@@ -545,7 +622,7 @@ def _by_context(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(rows: pl.DataFrame) -> pl.DataFrame:
-    """Counts without commas and units; what is no count above zero is not the name's value. Device lists are counted."""
+    """Counts without commas and units; what is no count above zero is no value. Device lists are counted."""
     digits = pl.col("value").str.extract(rf"^\s*({NUMBER}){UNIT}\s*[.。]?\s*$").str.replace_all("[,_]", "")
     whole = digits.str.replace(r"\.0+$", "")
     seed = pl.col("name") == "seed"

@@ -1,11 +1,11 @@
 """Which encoding a log's bytes are in, and how sure that is: decided once a log, on its first bytes.
 
 Valid UTF-8 (and so ASCII) wins at once. A byte order mark decides for UTF-16 and UTF-32 (PowerShell's `>` writes
-UTF-16); without one, UTF-16 shows by NULs that stand at odd or at even places alone. What is not valid UTF-8 stays UTF-8,
-to be repaired, where most of its multi-byte sequences are sound or merely cut short; else it is GB18030 where nearly all
-high bytes come in pairs that are common Chinese characters, else Windows-1252. Bars that were read as cp1252 once (`â–ˆ`) are
-valid UTF-8 and stay as they are. (charset-normalizer was the road not taken: it looks at every log with forty codecs,
-and the four that training logs come in tell themselves apart by their bytes.)
+UTF-16); without one, UTF-16 shows by NULs that stand at odd or at even places alone. What is not valid UTF-8 stays
+UTF-8, to be repaired, where most of its multi-byte sequences are sound or merely cut short; else it is GB18030 where
+nearly all high bytes come in pairs that are common Chinese characters, else Windows-1252. Bars that were read as cp1252
+once (`â–ˆ`) are valid UTF-8 and stay as they are. (charset-normalizer was the road not taken: it looks at every log with
+forty codecs, and the four that training logs come in tell themselves apart by their bytes.)
 """
 
 import codecs
@@ -39,9 +39,12 @@ _SOUND = re.compile(
     rb"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
 )
 _CUT = re.compile(rb"[\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2}|[\xc2-\xf4]\Z")
-_CHINESE_PAIR = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")  # punctuation, and the 3,755 common characters of GB 2312
+_CHINESE_PAIR = re.compile(
+    rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]"
+)  # punctuation, and the 3,755 common characters of GB 2312
 _WESTERN = re.compile(
-    rb"(?<![\x80-\xff])[\x80\x85\x91-\x97\x99\xa0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb5\xb7\xb9\xbb-\xbf\xc0-\xcf\xd1-\xdd\xdf-\xef\xf1-\xfd]{1,2}(?![\x80-\xff])"
+    rb"(?<![\x80-\xff])[\x80\x85\x91-\x97\x99\x"
+    rb"a0\xa1\xa3\xa7\xa9\xab\xae\xb0-\xb5\xb7\xb9\xbb-\xbf\xc0-\xcf\xd1-\xdd\xdf-\xef\xf1-\xfd]{1,2}(?![\x80-\xff])"
 )
 _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _NO_TEXT = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]")
@@ -85,7 +88,7 @@ def encoding_of(data: bytes) -> Encoding:
 
 
 def to_utf8(data: bytes, encoding: Encoding) -> tuple[bytes, int]:
-    """The text in UTF-8 without a mark, and how many characters had to be replaced. Cut units at the end count as one."""
+    """The text in UTF-8 without a mark, and how many characters had to be replaced. A cut unit at the end is one."""
     text = data.decode(encoding.name, errors="replace").removeprefix("\ufeff")
     return text.encode("utf-8", errors="replace"), text.count("\ufffd")
 

@@ -26,6 +26,7 @@ from .named import facts_of_names
 from .store import Store, Writer
 from .tables import LOGS, TABLES, conform
 
+LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 SOURCE_CHARACTERS = 300
@@ -235,7 +236,7 @@ def _read_all(
                     on_progress(Progress(done.bytes, total, done.read, len(logs)))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for batch in _batches(logs, writer, fingerprints):
+        for batch in _batches(logs, writer, fingerprints, _batch_bytes(total, jobs)):
             if batch.before is None and time.monotonic() - committed > COMMIT_EVERY_S:
                 collect(0)
                 writer.commit()
@@ -255,12 +256,17 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
     return [old for old, address in zip(same["log_id"], addresses(same), strict=True) if not Path(address).exists()]
 
 
-def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> Iterator[Batch]:
+def _batch_bytes(total: int, jobs: int) -> int:
+    """Text of one batch: so much that each thread has a few batches, for none to wait for another's last one."""
+    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, total // (4 * max(1, jobs))))
+
+
+def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str], at_once: int) -> Iterator[Batch]:
     batch = _new_batch(writer)
     size = 0
     for log in logs:
         try:
-            whole, chunks, kind = _open(log, len(batch.chunks))
+            whole, chunks, kind = _open(log, len(batch.chunks), at_once)
         except (OSError, ValueError) as error:
             status = "left_out" if isinstance(error, NoTextError) else "unreadable"
             batch.unread.append((log, status, _reason(error)))
@@ -272,7 +278,7 @@ def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str]) -> I
             batch.chunks.append(whole)
             batch.compressions.append(kind)
             size += len(whole.data)
-            if size >= CHUNK_BYTES or len(batch.chunks) >= BATCH_LOGS:
+            if size >= at_once or len(batch.chunks) >= BATCH_LOGS:
                 yield batch
                 batch, size = _new_batch(writer), 0
             continue
@@ -288,7 +294,7 @@ def _new_batch(writer: Writer) -> Batch:
     return Batch([], [], writer.new_part(), [], [])
 
 
-def _open(log: Log, number: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
+def _open(log: Log, number: int, at_once: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
     """The log as one chunk, or a stream of chunks where it is larger than one."""
     if log.bytes < CHUNK_BYTES:
         file = os.open(log.address, os.O_RDONLY)
@@ -300,7 +306,7 @@ def _open(log: Log, number: int) -> tuple[Chunk | None, Iterator[Chunk], str | N
             _refuse_binary(data)
             return Chunk(number, data, first=True, last=True), iter(()), None
     stream, kind = open_text(Path(log.address))
-    chunks = read_chunks(stream, number)
+    chunks = read_chunks(stream, number, size=at_once)
     first = next(chunks)
     _refuse_binary(first.data)
     if first.last:

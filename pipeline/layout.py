@@ -21,7 +21,8 @@ _WORD = regex.compile(r"[0-9A-Za-z_.:/+-]+")
 _FREE_WORD = Field(TEXT.dtype, TEXT.read, "[0-9A-Za-z_.:/+-]+")
 _NUMERIC = (INT, FLOAT, SI_NUMBER)
 GROUPS_AT_ONCE = 14
-"""Rust's one-pass automaton holds 16 captures, one is the rest of the line; with more a pattern takes three times as long."""
+"""Rust's one-pass automaton holds 16 captures, one of them is the rest of the line; with more of them a pattern takes
+three times as long."""
 
 MAX_GROUPS = 64
 """Lines with more pairs than this are read pair by pair."""

@@ -479,7 +479,9 @@ def _ledger(claims: Claims, formats: Formats, found: stretches.Found, state: Sta
     """Per log: physical lines, and how many of them are parsed, known (banner, dump, blank) and unknown."""
     frame = claims.lines.frame
     status = pl.repeat(UNKNOWN, frame.height, dtype=pl.UInt8, eager=True)
-    status = status.scatter(found.known, KNOWN) if len(found.known) else status
+    blank = claims.rest.filter(pl.col("text").str.strip_chars() == "")["seq"]
+    for known in (found.known, blank):
+        status = status.scatter(known, KNOWN) if len(known) else status
     for want_known, mark in ((True, KNOWN), (False, PARSED)):
         for (parser, name), c in claims.records.items():
             if c.rows.height and _record(formats, parser, name).known == want_known:

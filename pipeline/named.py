@@ -1,10 +1,10 @@
-"""What a log's file name states: the scheduler's job and array task, by the patterns that Slurm and PBS give to outputs.
+"""What a log's file name states: the scheduler's job and array task, by the patterns that Slurm and PBS use.
 
-    slurm-481205.out           slurm-%j      job 481205
-    slurm-4812_7.out           slurm-%A_%a   job 4812, task 7
-    vessel-481205.out, .err    %x-%j         job 481205
-    vessel-4812_7.log          %x-%A_%a      job 4812, task 7
-    vessel.o481205, .e481205   PBS, SGE      job 481205 (.o481205.7: task 7)
+slurm-481205.out           slurm-%j      job 481205
+slurm-4812_7.out           slurm-%A_%a   job 4812, task 7
+vessel-481205.out, .err    %x-%j         job 481205
+vessel-4812_7.log          %x-%A_%a      job 4812, task 7
+vessel.o481205, .e481205   PBS, SGE      job 481205 (.o481205.7: task 7)
 """
 
 import polars as pl

@@ -1,4 +1,4 @@
-"""Logs in other encodings give the rows that they give in UTF-8; which encoding it was, and how sure, stands in `logs`."""
+"""Logs in other encodings give the rows that they give in UTF-8; `logs` says which encoding it was, and how sure."""
 
 import gzip
 import io
@@ -34,7 +34,9 @@ def lines_of(data: bytes) -> list[str]:
 # ── what is recognised ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("text", [LOG, CHINESE + LOG, BARS + LOG, FRENCH + LOG], ids=["ascii", "chinese", "bars", "french"])
+@pytest.mark.parametrize(
+    "text", [LOG, CHINESE + LOG, BARS + LOG, FRENCH + LOG], ids=["ascii", "chinese", "bars", "french"]
+)
 @pytest.mark.parametrize("name", MARKED)
 def test_a_byte_order_mark_decides(name: str, text: str) -> None:
     """UTF-16 and UTF-32 with their mark are read as such, for certain, and the mark is no text."""
@@ -71,7 +73,9 @@ def test_a_rare_character_beside_chinese_text_does_not_upset_it() -> None:
     assert lines_of(text.encode("gb18030")) == lines_of(text.encode())
 
 
-@pytest.mark.parametrize("text", [LOG, CHINESE, FRENCH, BARS, "", "é"], ids=["ascii", "chinese", "french", "bars", "none", "one"])
+@pytest.mark.parametrize(
+    "text", [LOG, CHINESE, FRENCH, BARS, "", "é"], ids=["ascii", "chinese", "french", "bars", "none", "one"]
+)
 def test_valid_utf8_wins_at_once(text: str) -> None:
     """Nothing else is tried for text that is valid UTF-8."""
     assert encoding_of(text.encode()) == Encoding("utf-8", 1.0)

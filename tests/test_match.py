@@ -88,7 +88,7 @@ def test_a_line_that_another_shape_claims_is_no_drift() -> None:
     other = Parser(
         "other",
         (Record(name="word", hints=("step",), pattern="^step (?:two|three)", examples=("step two",)),),
-        dict,
+        lambda _: {},
     )
     both = Formats({**TOY.parsers, "other": other})
     assert issues("step two of nine\nstep three\nstep four\n", both) == [(3, "drift", "step", "step four", 1)]
@@ -103,15 +103,8 @@ def test_lines_are_counted_once() -> None:
     """Each physical line is parsed, known or unknown, whatever its redraws and pieces are; blank ones are known."""
     text = "step 1/9: loss=1\rstep 2/9: loss=1\nnote: hello\n\nwhat is this\nstep 3/9: a=1|step 4/9: a=1\n   \n"
     ledger = read(text, using=TOY).ledger.row(0, named=True)
-    assert {k: v for k, v in ledger.items() if k != "log"} == {
-        "lines": 6,
-        "lines_parsed": 2,
-        "lines_known": 3,
-        "lines_unknown": 1,
-    } or (
-        ledger["lines_parsed"],
-        ledger["lines_known"] + ledger["lines_unknown"],
-    ) == (2, 4)
+    wanted = {"lines": 6, "lines_parsed": 2, "lines_known": 3, "lines_unknown": 1}
+    assert {name: n for name, n in ledger.items() if name != "log"} == wanted
 
 
 def test_later_rows_know_the_latest_header() -> None:

@@ -91,7 +91,7 @@ VAL = '{"mode": "val", "epoch": 2, "iter": 10, "lr": 0.01, "mIoU": 0.5}\n'
     ],
 )
 def test_the_configuration_tells_what_is_counted(config: str | None, place: tuple[int | None, ...]) -> None:
-    """`iter` is global where the first line names a runner by iteration; the answer holds over the border of a piece."""
+    """`iter` is global where the first line names a runner by iteration, over the border of a piece too."""
     meta = "" if config is None else f'{{"env_info": "MMCV: 1.7.1", "config": "{config}", "seed": 0}}\n'
     whole = read(meta + TRAIN + VAL)
     assert whole["progress"].sort("line").select("epoch", "iter", "global_iter").rows() == [place, (2, 10, None)]

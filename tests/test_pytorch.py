@@ -269,3 +269,14 @@ def test_batch_sizes_side_by_side(batch_size: int, batches: int) -> None:
     assert train.height == 2 * (batches // 10)
     assert rows.filter(pl.col("phase") == "val")["epoch"].to_list() == [1, 2]
     assert rows["logged_at"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Epoch 99999999999999999999/5, loss 0.1", "Epoch 5000000000/6000000000 loss: 0.1", "[9999999999, 1] loss: 1.0"],
+)
+def test_counters_beyond_any_epoch_are_null(line: str) -> None:
+    """A number that no epoch has is null; nothing is raised and the line's value stays."""
+    found = read(line)
+    assert found["progress"].select("epoch", "epochs_planned").rows()[0][0] is None
+    assert len(values(found)) == 1

@@ -1,4 +1,4 @@
-"""What a log states about itself becomes facts: each spelling of the table, dumps, commands; prose and guesses do not."""
+"""What a log states about itself becomes facts: each spelling of the table, dumps, commands; prose does not."""
 
 import polars as pl
 import pytest
@@ -33,8 +33,12 @@ def test_each_row_reads_its_examples(name: str, line: str) -> None:
 
 def test_each_spelling_is_read() -> None:
     """Every spelling of a count, with a colon, gives the name of its row."""
-    for name, spelling in SPELLINGS:
-        assert told(f"{spelling}: 12") == [(name, "12", "log")], spelling
+    batch = read(*(f"{case(spelling)}: 12\n" for _, spelling in SPELLINGS for case in (str, str.capitalize)))["facts"]
+    found = dict(batch.select("log_id", "name").rows())
+    wanted = [(name, spelling) for name, spelling in SPELLINGS for _ in range(2)]
+    assert [(found.get(str(log)), spelling) for log, (_, spelling) in enumerate(wanted)] == wanted
+    assert batch.height == len(wanted)
+    assert set(batch["value"]) == {"12"}
 
 
 def test_no_spelling_has_two_meanings() -> None:
@@ -44,7 +48,7 @@ def test_no_spelling_has_two_meanings() -> None:
 
 
 @pytest.mark.parametrize("sentence", SENTENCES, ids=lambda s: s.hint)
-def test_each_sentence_reads_its_examples(sentence) -> None:  # noqa: ANN001
+def test_each_sentence_reads_its_examples(sentence) -> None:
     """A fixed wording gives facts, alone and behind a logger's prefix."""
     for text in sentence.examples:
         assert told(text)
@@ -56,7 +60,10 @@ def test_each_sentence_reads_its_examples(sentence) -> None:  # noqa: ANN001
 
 def test_several_statements_of_a_line_are_all_found() -> None:
     """Commas part statements; a number keeps its own."""
-    assert told("train: 50000 samples, val: 10000 samples") == [("num_samples", "50000", "log"), ("val_samples", "10000", "log")]
+    assert told("train: 50000 samples, val: 10000 samples") == [
+        ("num_samples", "50000", "log"),
+        ("val_samples", "10000", "log"),
+    ]
     assert told("Batch size: 32, epochs: 10, seed: 7") == [
         ("batch_size", "32", "log"),
         ("epochs_planned", "10", "log"),
@@ -75,7 +82,14 @@ def test_an_argument_dump_is_configuration() -> None:
 
 def test_an_argument_dump_may_take_many_lines() -> None:
     """transformers prints one argument a line."""
-    lines = ("Training parameters Seq2SeqTrainingArguments(", "_n_gpu=1,", "num_train_epochs=25.0,", "per_device_train_batch_size=4,", "per_device_eval_batch_size=8,", ")")
+    lines = (
+        "Training parameters Seq2SeqTrainingArguments(",
+        "_n_gpu=1,",
+        "num_train_epochs=25.0,",
+        "per_device_train_batch_size=4,",
+        "per_device_eval_batch_size=8,",
+        ")",
+    )
     assert told(*lines) == [
         ("gpus", "1", "config"),
         ("epochs_planned", "25", "config"),
@@ -111,7 +125,13 @@ def test_a_launcher_says_how_many_ranks(line: str, ranks: list[str]) -> None:
 
 def test_batch_directives_and_environment() -> None:
     """`#SBATCH` lines and `SLURM_*` variables give the job, its task, and the GPUs that it holds."""
-    got = told("#SBATCH --gres=gpu:a100:4", "#SBATCH --job-name=vessel", "SLURM_ARRAY_JOB_ID=4812", "SLURM_JOB_ID=4815", "SLURM_ARRAY_TASK_ID=7")
+    got = told(
+        "#SBATCH --gres=gpu:a100:4",
+        "#SBATCH --job-name=vessel",
+        "SLURM_ARRAY_JOB_ID=4812",
+        "SLURM_JOB_ID=4815",
+        "SLURM_ARRAY_TASK_ID=7",
+    )
     assert ("gpus_allocated", "4", "config") in got
     assert [v for n, v, _ in got if n == "job_id"] == ["4812"]
     assert ("array_task", "7", "log") in got
@@ -120,20 +140,36 @@ def test_batch_directives_and_environment() -> None:
 def test_a_heading_says_whose_number_it_is() -> None:
     """Under TEST or validation a batch size is not the training's."""
     lines = ("Config:", "TRAIN:", "  BATCH_SIZE: 5", "  EPOCHS: 50", "TEST:", "  BATCH_SIZE: 9", "  EPOCHS: 1", "ok")
-    assert told(*lines) == [("batch_size", "5", "config"), ("epochs_planned", "50", "config"), ("val_batch_size", "9", "config")]
+    assert told(*lines) == [
+        ("batch_size", "5", "config"),
+        ("epochs_planned", "50", "config"),
+        ("val_batch_size", "9", "config"),
+    ]
     trainer = ("***** Running Evaluation *****", "  Num examples = 50", "  Batch size = 8")
     assert told(*trainer) == [("val_samples", "50", "log"), ("val_batch_size", "8", "log")]
 
 
 def test_a_json_dump_is_configuration() -> None:
     """DeepSpeed's `train_batch_size` is the batch of an update; what recurs is a history and no setting."""
-    lines = ("json = {", '    "train_batch_size": 32, ', '    "train_micro_batch_size_per_gpu": 4, ', '    "optimizer": {', '        "lr": 0.1', "    }", "}")
+    lines = (
+        "json = {",
+        '    "train_batch_size": 32, ',
+        '    "train_micro_batch_size_per_gpu": 4, ',
+        '    "optimizer": {',
+        '        "lr": 0.1',
+        "    }",
+        "}",
+    )
     assert told(*lines) == [("total_batch_size", "32", "config"), ("batch_size", "4", "config")]
 
 
 def test_the_trainer_says_its_ranks_by_three_numbers() -> None:
     """16 samples per update of 4 per device and 4 accumulated: one rank."""
-    lines = ("  Instantaneous batch size per device = 4", "  Total train batch size (w. parallel, distributed & accumulation) = 16", "  Gradient Accumulation steps = 4")
+    lines = (
+        "  Instantaneous batch size per device = 4",
+        "  Total train batch size (w. parallel, distributed & accumulation) = 16",
+        "  Gradient Accumulation steps = 4",
+    )
     assert value("world_size", *lines) == ["1"]
 
 
@@ -161,7 +197,7 @@ def test_prose_gives_no_facts(line: str) -> None:
 
 
 @pytest.mark.parametrize("own", [row for row in SYNONYMS if row.own], ids=lambda row: row.name)
-def test_ambiguous_names_stay_their_own(own) -> None:  # noqa: ANN001
+def test_ambiguous_names_stay_their_own(own) -> None:
     """A tokenizer's max_length, a total batch size, the samples of all sets: kept, and not the training's."""
     canonical = {row.name for row in SYNONYMS if not row.own}
     for text in own.examples:
@@ -189,7 +225,7 @@ def test_a_log_that_states_things_is_of_no_format() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((SAMPLES / "mmengine").rglob("*.log")), ids=lambda f: f.name)
-def test_the_dumps_of_other_formats_stay_whole(file) -> None:  # noqa: ANN001
+def test_the_dumps_of_other_formats_stay_whole(file) -> None:
     """mmengine's configuration and environment are read by mmengine alone: same facts with and without this parser."""
     with_all, alone = read(file.read_bytes())["facts"], read(file.read_bytes(), using=only(mmengine.PARSER))["facts"]
     assert with_all.sort("line", "name", "value").equals(alone.sort("line", "name", "value"))

@@ -12,8 +12,9 @@ from trainqc.pipeline import match
 from trainqc.pipeline.detect import Formats
 from trainqc.pipeline.lines import Chunk, split
 
-pytest.importorskip("keras")
+os.environ.setdefault("KERAS_BACKEND", "jax")  # keras imports TensorFlow otherwise
 pytest.importorskip("jax")
+pytest.importorskip("keras")
 
 PROGRAM = """
 import json, sys
