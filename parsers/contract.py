@@ -10,7 +10,7 @@ sees columns, never lines; it does not raise for anything that a log holds.
 
 Patterns must be understood by Rust's regex engine (linear time: no look-around, no back-references) and by Python's
 `regex` in the same way. A pattern may be slow and general: the engine learns from the first line of each *layout* (the
-words between the fields, the order of names) a pattern that cannot backtrack, and reads all lines of that layout with it.
+words between the fields, the order of names) a pattern that cannot backtrack, and reads all lines of that layout by it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -34,8 +34,11 @@ KEY = {
 
 @dataclass(frozen=True)
 class Field:
-    """`read` turns texts into values; null for what is no such value. `layout` is the class that learned layouts use for
-    the group; None: the text itself with its digits generalised (for words that recur, such as a bar's description)."""
+    """`read` turns texts into values, null for what is no such value.
+
+    `layout` is the class that learned layouts use for the group; None: the text itself with its digits generalised (for
+    words that recur, such as a bar's description).
+    """
 
     dtype: pl.DataType
     read: Callable[[pl.Series], pl.Series]
@@ -90,7 +93,7 @@ def _clock(text: pl.Series) -> pl.Series:
 
 
 PARTIAL_YEAR = 1904
-"""The year of a stamp that was printed without one (a leap year, so that 29 February is a date): `clock` completes it."""
+"""The year of a stamp that was printed without one (a leap year: 29 February is a date). `clock` completes it."""
 
 
 def _stamp(text: pl.Series) -> pl.Series:
@@ -144,7 +147,7 @@ class Record:
     almost: a looser pattern; a candidate that fits it but not `pattern` is *drift* and is reported.
     carry: a column: the last row that has a value in it is remembered over the borders of chunks (`Matched.latest`).
     known: the line is recognised, but is no record by itself (a banner): it does not count as parsed.
-    fallback: asked only for lines that no other shape of any format claims.
+    fallback: asked only for lines that no other record of any format claims; `known` ones last.
     examples: real lines; each is matched whole by this record and by no other.
     """
 
@@ -190,7 +193,8 @@ class Region:
     """A stretch of lines with one meaning (configuration dump, environment block, traceback).
 
     It begins with a line that fits `start` (a banner that a `known` record claims may begin one) and ends before a line
-    that fits `stop`, before any claimed line, and before the start of another region. Its lines are `lines_known`; `Matched.region` gives them to `to_tables`.
+    that fits `stop`, before any claimed line, and before the start of another region. Its lines are `lines_known`;
+    `Matched.region` gives them to `to_tables`.
     examples: stretches, each a tuple of lines of which the last no longer belongs to it.
     """
 
@@ -203,7 +207,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole file that is one JSON value. `load` is called once a file with its text and gives rows with the columns of
+    """A whole file that is one JSON value. `load` is called once a file with its text and gives rows with columns of
     `schema` (the engine adds KEY, with line 1), or None where the file is not of this kind."""
 
     name: str
@@ -266,7 +270,9 @@ class Matched:
         `only` keeps these printed names, and costs nothing for the others.
         """
         context = rows.select(*METRIC_CONTEXT)
-        wanted = [v for v in self.record_values[record] if only is None or not isinstance(v.name, str) or v.name in only]
+        wanted = [
+            v for v in self.record_values[record] if only is None or not isinstance(v.name, str) or v.name in only
+        ]
         parts = [_metric_rows(context, values, rename or {}) for values in wanted]
         if not parts:
             empty = {"name": pl.String(), "printed_name": pl.String(), "value": pl.Float64()}
@@ -282,10 +288,8 @@ class Matched:
 
 
 def _metric_rows(context: pl.DataFrame, values: Values, rename: Mapping[str, str]) -> pl.DataFrame:
-    if isinstance(values.rows, int):
-        at = context.slice(values.rows, len(values.value))
-    else:
-        at = context[values.rows]
+    first = values.rows
+    at = context.slice(first, len(values.value)) if isinstance(first, int) else context[first]
     if isinstance(values.name, str):
         phase, name = canonical(values.name, rename)
         at = at.with_columns(name=pl.lit(name), printed_name=pl.lit(values.name), value=values.value)
@@ -337,13 +341,17 @@ class Parser:
 def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) -> pl.DataFrame:
     """Rows of `facts` from rows with `log` and `line`; rows without a value are left out."""
     text = value.cast(pl.String)
-    return rows.select(
-        "log",
-        "line",
-        name=pl.lit(name) if isinstance(name, str) else name,
-        value=text.str.strip_chars(" '\""),
-        source=pl.lit(source),
-    ).with_columns(number=pl.col("value").cast(pl.Float64, strict=False)).filter(pl.col("value").is_not_null())
+    return (
+        rows.select(
+            "log",
+            "line",
+            name=pl.lit(name) if isinstance(name, str) else name,
+            value=text.str.strip_chars(" '\""),
+            source=pl.lit(source),
+        )
+        .with_columns(number=pl.col("value").cast(pl.Float64, strict=False))
+        .filter(pl.col("value").is_not_null())
+    )
 
 
 def per_word(words: pl.Series, compute: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
@@ -358,7 +366,11 @@ def per_word(words: pl.Series, compute: Callable[[pl.Expr], pl.Expr]) -> pl.Seri
 MAX_DEPTH = 12
 """Levels of nesting that a configuration's paths show; names that lie deeper are left out."""
 
-_TOKEN = r"""[A-Za-z_][\w.]*\s*=|'[^'\n]*'\s*:|"[^"\n]*"\s*:|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[\[\](){},]|[^\s\[\](){},='"]+"""
+_TOKEN = r"""(?x)
+    [A-Za-z_][\w.]*\s*= | '[^'\n]*'\s*: | "[^"\n]*"\s*:
+    | '(?:[^'\\\n]|\\.)*' | "(?:[^"\\\n]|\\.)*"
+    | [\[\](){},] | [^\s\[\](){},='"]+
+"""
 _NAME = r"""^[A-Za-z_][\w.]*\s*=$|^(?:'[^']*'|"[^"]*")\s*:$"""
 _NO_SCALAR = ["(", "[", "{", ")", "]", "}", ",", "dict"]
 
@@ -366,7 +378,7 @@ _NO_SCALAR = ["(", "[", "{", ")", "]", "}", ",", "dict"]
 def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
     """The scalars of configuration dumps in Python syntax, each with the path of its enclosing names.
 
-    lines: KEY, `region`, `text`, in order (mmengine's and mmcv's `Config:` dumps, any version: dict literals and calls).
+    lines: KEY, `region`, `text`, in order (mmengine's and mmcv's `Config:` dumps, any version: literals and calls).
     Returns log, line, path (`train_dataloader.batch_size`) and value (text without quotes). Elements of lists have no
     name and are left out; names inside a dict inside a list stand under the list's name.
     """
@@ -383,13 +395,18 @@ def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
             value=token.shift(-1).over("region"),
             after=token.shift(-2).over("region"),
         )
-        .with_columns(owner=pl.coalesce(name.shift(1), pl.when(token.shift(1) == "dict").then(name.shift(2)), pl.lit("")))
+        .with_columns(
+            owner=pl.coalesce(name.shift(1), pl.when(token.shift(1) == "dict").then(name.shift(2)), pl.lit(""))
+        )
     )
     levels = {
         f"level_{level}": pl.when(pl.col("opens") & (depth == level)).then("owner").forward_fill().over("region")
         for level in range(1, MAX_DEPTH + 1)
     }
-    enclosing = [pl.when(depth >= level).then(pl.col(f"level_{level}")).otherwise(pl.lit("")) for level in range(1, MAX_DEPTH + 1)]
+    enclosing = [
+        pl.when(depth >= level).then(pl.col(f"level_{level}")).otherwise(pl.lit(""))
+        for level in range(1, MAX_DEPTH + 1)
+    ]
     is_leaf = name.is_not_null() & ~pl.col("value").is_in(_NO_SCALAR) & (depth <= MAX_DEPTH)
     called = pl.col("after").is_in(["(", "["]).fill_null(False)
     return (

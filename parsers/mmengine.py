@@ -2,15 +2,15 @@
 
 What the counter counts (0.1.0 … 0.10.7): micro-batches, one forward/backward each, on the printing rank; never updates.
 It is 1-based and inclusive: `[10/3672]` means that ten are done. `Epoch(train) [E][i/len]` counts within the epoch,
-`Iter(train) [i/max]` over the whole run. xtuner's TrainLoop plans `max_epochs · len(dataloader)` iterations, no epoch is
-printed. An update happens every `accumulative_counts` iterations of the run, and after its last one.
+`Iter(train) [i/max]` over the whole run. xtuner's TrainLoop plans `max_epochs · len(dataloader)` iterations and prints
+no epoch. An update happens every `accumulative_counts` iterations of the run, and after its last one.
 
 What its lines do not mean
 - `time` and `data_time` are means over the last ten *iterations*, not since the last line, and the first line holds the
   start-up; the pause of a loader that begins again (2 s) and, by iteration, validation show up in `data_time`.
 - `loss`, `grad_norm` are means of the last ten entries (0.7.3: any key with loss, time or grad_norm in it).
-- The last train line is not the last iteration: lines come every `interval`; `Saving checkpoint at 3672 iterations` ends
-  a run whose last line is `[3670/3672]`. By epoch the tail of each epoch is not printed.
+- The last train line is not the last iteration: lines come every `interval`; `Saving checkpoint at 3672 iterations`
+  ends a run whose last line is `[3670/3672]`. By epoch the tail of each epoch is not printed.
 - `memory` is the peak *allocated* since the previous line, in MiB, on this rank. `eta` knows nothing of validation.
 - `Epoch(val) [3][26/26]` is a validation's summary: its times are means over the validation.
 - `GPU number:` is the number of ranks; `GPU 0,1,2,3: NAME` are the devices that the process could see.
@@ -85,7 +85,12 @@ EVAL = Record(
 
 JSON_PAIRS = Pairs(
     r'"(?P<name>[^"]+)": (?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,{}\[\]"]+)',
-    {**{name: VALUES[name] for name in ("lr", "base_lr", "time", "data_time", "memory")}, "epoch": INT, "iter": INT, "step": INT},
+    {
+        **{name: VALUES[name] for name in ("lr", "base_lr", "time", "data_time", "memory")},
+        "epoch": INT,
+        "iter": INT,
+        "step": INT,
+    },
 )
 
 SCALARS = Record(
@@ -95,7 +100,8 @@ SCALARS = Record(
     pairs=JSON_PAIRS,
     carry="epoch",
     examples=(
-        '{"lr": 0.0002, "data_time": 0.0042, "loss": NaN, "time": 0.0055, "epoch": 1, "iter": 1, "memory": 1362, "step": 1}',
+        '{"lr": 0.0002, "data_time": 0.0042, "loss": NaN, "time": 0.0055, "epoch": 1, "iter": 1, '
+        '"memory": 1362, "step": 1}',
         '{"coco/bbox_mAP": 0.028, "data_time": 1.34, "time": 1.44, "step": 10}',
     ),
 )
@@ -123,8 +129,8 @@ CHECKPOINT = _message(
 BEST = _message(
     "best",
     "The best checkpoint with ",
-    r"The best checkpoint with (?P<value>[^ ]+) (?P<metric>.+?) at (?P<count>[0-9]+) (?P<what>epoch|iter)s? is saved to",
-    "2023/06/04 17:30:31 - mmengine - INFO - The best checkpoint with 0.1281 PCK at 5 epoch is saved to best_PCK_epoch_5.pth.",
+    r"The best checkpoint with (?P<value>[^ ]+) (?P<metric>.+?) at (?P<count>[0-9]+) (?P<what>epoch|iter)s? is saved",
+    "2023/06/04 17:30:31 - mmengine - INFO - The best checkpoint with 0.1281 PCK at 5 epoch is saved to best_5.pth.",
     value=FLOAT,
     metric=TEXT,
     count=INT,
@@ -142,7 +148,8 @@ ENDED_EARLY = _message(
     "ended_early",
     "the monitored metric",
     r"the monitored metric did not improve in the last (?P<records>[0-9]+) records",
-    "2024/01/05 10:00:00 - mmengine - INFO - the monitored metric did not improve in the last 5 records. best score: 0.5. ",
+    "2024/01/05 10:00:00 - mmengine - INFO - the monitored metric did not improve in the last 5 records. "
+    "best score: 0.5. ",
     records=INT,
 )
 SAMPLES = _message(
@@ -169,7 +176,11 @@ SCALED = _message(
     batch=INT,
 )
 EXPERIMENT = _message(
-    "experiment", "Exp name: ", r"Exp name: (?P<name>[^ ]+)$", "11/20 16:48:46 - mmengine - INFO - Exp name: 20261120_164846", name=WORD
+    "experiment",
+    "Exp name: ",
+    r"Exp name: (?P<name>[^ ]+)$",
+    "11/20 16:48:46 - mmengine - INFO - Exp name: 20261120_164846",
+    name=WORD,
 )
 WORK_DIR = _message(
     "work_dir",
@@ -182,7 +193,8 @@ WRAPPED = _message(
     "wrapped",
     "Reach the end of the dataloader",
     r"Reach the end of the dataloader",
-    "11/20 16:49:10 - mmengine - WARNING - Reach the end of the dataloader, it will be restarted and continue to iterate.",
+    "11/20 16:49:10 - mmengine - WARNING - Reach the end of the dataloader, it will be restarted and continue to "
+    "iterate.",
 )
 BANNER = Record(
     name="banner",
@@ -222,7 +234,7 @@ ENVIRONMENT = Region(
 CONFIG = Region(
     name="config",
     hints=(" - Config:",),
-    start=r" - Config:$",
+    start=rf"{PREFIX}Config:$",
     stop=None,
     examples=(
         (
@@ -251,7 +263,7 @@ HOOKS = Region(
 SAMPLE_TEXT = Region(
     name="sample_text",
     hints=("EvaluateChatHook", "Sample output:", " example:", " <s>"),
-    start=r" - (?:before_\w+ in EvaluateChatHook\.|after_\w+ in EvaluateChatHook\.|Sample output:|(?:train|val|test) example:| <s>)",
+    start=r" - (?:(?:before|after)_\w+ in EvaluateChatHook\.|Sample output:|(?:train|val|test) example:| <s>)",
     stop=None,
     examples=(
         (
@@ -343,10 +355,12 @@ NOTHING = ("None", "auto", "")
 
 
 def to_tables(matched: Matched) -> Tables:
-    """Text and JSON records as `progress`, their free values as `metrics`, headers as `facts`, what happened as `events`."""
+    """Text and JSON records as `progress`, free values as `metrics`, headers as `facts`, what happened as `events`."""
     train, evaluation, scalars = _counted(matched.rows("train")), _counted(matched.rows("eval")), _scalars(matched)
     parts = {"train": train, "eval": evaluation, "scalars": scalars}
-    metrics = [m for name, rows in parts.items() for m in (matched.metrics(name, rows), _base_lr(matched.rows(name), rows))]
+    metrics = [
+        m for name, rows in parts.items() for m in (matched.metrics(name, rows), _base_lr(matched.rows(name), rows))
+    ]
     return {
         "progress": [_progress(rows) for rows in parts.values()],
         "metrics": metrics,
@@ -363,7 +377,7 @@ def _counted(rows: pl.DataFrame) -> pl.DataFrame:
     within = by_epoch | ~is_train
     return rows.with_columns(
         phase=training,
-        epoch=pl.col("epoch").cast(pl.Int32),
+        epoch=pl.col("epoch").cast(pl.Int32, strict=False),
         iter=pl.when(within).then("iter"),
         iters_per_epoch=pl.when(within).then("total"),
         global_iter=pl.when(is_train).then(pl.when(by_epoch).then(done_before + pl.col("iter")).otherwise("iter")),
@@ -385,7 +399,11 @@ def _scalars(matched: Matched) -> pl.DataFrame:
     is_train = pl.col("is_train")
     return rows.with_columns(
         phase=pl.when(is_train).then(pl.lit("train")).otherwise(pl.lit("val")),
-        epoch=pl.when(is_train).then("epoch").when(pl.col("last_epoch").is_not_null()).then("step").cast(pl.Int32),
+        epoch=pl.when(is_train)
+        .then("epoch")
+        .when(pl.col("last_epoch").is_not_null())
+        .then("step")
+        .cast(pl.Int32, strict=False),
         iter=pl.lit(None, pl.Int64),
         global_iter=pl.when(is_train).then(pl.coalesce("iter", "step")),
         iters_per_epoch=pl.lit(None, pl.Int64),
@@ -417,7 +435,9 @@ def _base_lr(read: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """`base_lr` beside `lr` is a metric of its own."""
     both = read["base_lr"].is_not_null() & read["lr"].is_not_null()
     context = rows.filter(both).select("log", "line", "redraw", "piece", "phase", "epoch", "iter", "global_iter")
-    return context.with_columns(name=pl.lit("base_lr"), printed_name=pl.lit("base_lr"), value=read["base_lr"].filter(both))
+    return context.with_columns(
+        name=pl.lit("base_lr"), printed_name=pl.lit("base_lr"), value=read["base_lr"].filter(both)
+    )
 
 
 # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -469,7 +489,7 @@ def _line_facts(matched: Matched) -> list[pl.DataFrame]:
 
 def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
-        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32),
+        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32, strict=False),
         "global_iter": pl.when(pl.col("what").str.starts_with("iter")).then("count"),
     }
     starts = matched.region("environment").unique(["log", "region"], keep="first", maintain_order=True)
@@ -484,7 +504,7 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
             resumed,
             "resume",
             pl.format("resumed after epoch {}, iteration {}", "epochs", "iters"),
-            {"epoch": pl.col("epochs").cast(pl.Int32), "global_iter": pl.col("iters")},
+            {"epoch": pl.col("epochs").cast(pl.Int32, strict=False), "global_iter": pl.col("iters")},
         ),
         _event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records"), {}),
         _event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again"), {}),

@@ -74,7 +74,8 @@ def _pairs(separator: str, *, words: bool) -> str:
 
 
 _MORE = (
-    r"(?:[,;|，；/] *[A-Za-z_一-鿿][0-9A-Za-z_ .()一-鿿-]{0,40}(?:[:：=]| = ) *(?:[0-9]{1,3}(?:,[0-9]{3})+|[^\s,;|，；:=]+)"
+    r"(?:[,;|，；/] *[A-Za-z_一-鿿][0-9A-Za-z_ .()一-鿿-]{0,40}"
+    r"(?:[:：=]| = ) *(?:[0-9]{1,3}(?:,[0-9]{3})+|[^\s,;|，；:=]+)"
     r"(?: [A-Za-z]+)?)*"
 )
 STATEMENT = (
@@ -147,7 +148,25 @@ def _spelling_hints() -> set[str]:
 
 _HINTS = (
     *sorted(_spelling_hints()),
-    *("SLURM_", "rguments", "RGUMENTS", "args", "ptions", "arameters", "params", "onfig", "ettings", "配置", "参数"),
+    *(
+        "GPUs",
+        "GPU:",
+        "GPU name",
+        "GPU model",
+        "Job ID",
+        "Task ID",
+        "SLURM_",
+        "rguments",
+        "RGUMENTS",
+        "args",
+        "ptions",
+        "arameters",
+        "params",
+        "onfig",
+        "ettings",
+        "配置",
+        "参数",
+    ),
     *("*** Running", " ....", "): INFO ", "INFO - ", "config.py:"),
     *(_s.hint for _s in SENTENCES),
 )

@@ -17,6 +17,13 @@ from ..parsers.contract import PARTIAL_YEAR
 NEW_YEAR = dt.timedelta(days=180)
 """A step back in the calendar by more than this is a New Year; a smaller one is a clock or a concatenated log."""
 
+YEARS = (1970, 2199)
+"""Dates that swing to and fro (logs put together) are New Years without end: beyond these years a stamp says nothing."""
+
+DAYS_BEFORE_PARTIAL_YEAR = (
+    PARTIAL_YEAR * 365 + (PARTIAL_YEAR - 1) // 4 - (PARTIAL_YEAR - 1) // 100 + (PARTIAL_YEAR - 1) // 400
+)
+
 LEAP_YEARS_APART = 9
 """So many years up to now hold a 29 February, whatever the year."""
 
@@ -113,27 +120,24 @@ def complete(
     return Stamped(done, _borders(stamps), facts)
 
 
-def _in_year(day: pl.Expr, years: list[int]) -> pl.Expr:
-    """Days of PARTIAL_YEAR moved to the year in the column `year`: one shift a year, and one day less after February in
-    a year without 29 February (a stamp of that day then falls on 1 March)."""
-    moved = pl.lit(None, pl.Datetime("us"))
-    for year in years:
-        shift = dt.date(year, 1, 1) - dt.date(PARTIAL_YEAR, 1, 1)
-        leap = calendar.isleap(year)
-        march = dt.date(PARTIAL_YEAR, 3, 1)
-        back = (
-            pl.lit(dt.timedelta(0))
-            if leap
-            else pl.when(day >= march).then(dt.timedelta(days=1)).otherwise(dt.timedelta(0))
-        )
-        moved = pl.when(pl.col("year") == year).then(day + pl.lit(shift) - back).otherwise(moved)
-    return moved
+def _in_year(day: pl.Expr) -> pl.Expr:
+    """Days of PARTIAL_YEAR moved to the year in the column `year`, with one day less after February in a year without
+    29 February (a stamp of that day then falls on 1 March). A year outside YEARS is no year: null."""
+    year = pl.col("year").cast(pl.Int64)
+    before = year * 365 + (year - 1) // 4 - (year - 1) // 100 + (year - 1) // 400
+    lost = ~_is_leap(year) & (day >= dt.date(PARTIAL_YEAR, 3, 1))
+    days = before - DAYS_BEFORE_PARTIAL_YEAR - lost.cast(pl.Int64)
+    return pl.when(year.is_between(*YEARS)).then(day + pl.duration(days=days))
+
+
+def _is_leap(year: pl.Expr) -> pl.Expr:
+    return (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
 
 
 def _day_of(year: pl.Expr) -> pl.Expr:
     """The column `day` in another year; null where that has no such day."""
     day = pl.col("day")
-    lost = (day.dt.month() == 2) & (day.dt.day() == 29) & ~((year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)))
+    lost = (day.dt.month() == 2) & (day.dt.day() == 29) & ~_is_leap(year)
     moved = day.dt.replace(year=year, day=pl.when(lost).then(28).otherwise(day.dt.day()))
     return pl.when(~lost).then(moved)
 
@@ -170,7 +174,7 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
     base = base.with_columns(base=pl.coalesce("base", "by_file"))
     stamps = stamps.join(base.select("log", "base"), on="log", how="left", maintain_order="left")
     stamps = stamps.with_columns(year=pl.col("turn") + pl.col("base"))
-    completed = _in_year(pl.col("stamp"), stamps["year"].drop_nulls().unique().to_list())
+    completed = _in_year(pl.col("stamp"))
     stamps = stamps.with_columns(stamp=pl.when(year == PARTIAL_YEAR).then(completed).otherwise("stamp"))
     without_year = line.stamps.filter(pl.col("stamp").dt.year() == PARTIAL_YEAR)["log"].unique()
     facts = base.filter(pl.col("log").is_in(without_year.implode())).select(

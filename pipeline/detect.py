@@ -25,8 +25,13 @@ class Formats:
     def hints(self) -> list[str]:
         return sorted({hint for parser in self.parsers.values() for shape in parser.shapes for hint in shape.hints})
 
-    def records(self, *, fallback: bool) -> list[tuple[str, Record]]:
-        return [(n, s) for n, s in self.shapes(Record) if isinstance(s, Record) and s.fallback == fallback]
+    def ranks(self) -> list[list[tuple[str, Record]]]:
+        """The records in the order in which they are asked: those that know their lines, general ones, banners."""
+        records = [(name, shape) for name, shape in self.shapes(Record) if isinstance(shape, Record)]
+        ranks: list[list[tuple[str, Record]]] = [[], [], []]
+        for name, record in records:
+            ranks[record.fallback + (record.fallback and record.known)].append((name, record))
+        return ranks
 
     def shapes(self, kind: type[Shape]) -> list[tuple[str, Shape]]:
         return [(p.name, shape) for p in self.parsers.values() for shape in p.shapes if isinstance(shape, kind)]
@@ -41,7 +46,7 @@ class Formats:
         return [(n, s) for n, s in self.shapes(Document) if isinstance(s, Document)]
 
 
-def hinted(hints: Sequence[str], text: pl.Expr | pl.Series) -> pl.Expr | pl.Series:
+def hinted(hints: Sequence[str], text: pl.Expr) -> pl.Expr:
     """Whether a text has at least one of the hints."""
     return text.str.contains(hints[0], literal=True) if len(hints) == 1 else text.str.contains_any(list(hints))
 
@@ -57,5 +62,9 @@ def by_frequency(records: Sequence[tuple[str, Record]], lines: pl.DataFrame) -> 
     if lines.height == 0:
         return list(records)
     sample = lines["text"].gather_every(max(1, lines.height // SAMPLE_ROWS))
-    hits = {record.name + "\0" + name: int(hinted(record.hints, sample).sum() or 0) for name, record in records}
+    hits = {record.name + "\0" + name: _hits(record, sample) for name, record in records}
     return sorted(records, key=lambda pair: -hits[pair[1].name + "\0" + pair[0]])
+
+
+def _hits(record: Record, sample: pl.Series) -> int:
+    return sample.to_frame("text").filter(hinted(record.hints, pl.col("text"))).height

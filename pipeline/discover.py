@@ -132,7 +132,11 @@ class _Search:
                     if name in MARKED_FOLDERS and (folder or name == MARKER):
                         self._add(folder or ".", "left_out", f"folder left out: {MARKED_FOLDERS[name]}")
                         return []
-                    if (ending := _ending(name)) and not entry.is_dir(follow_symlinks=False) and not _may_be_text(entry):
+                    if (
+                        (ending := _ending(name))
+                        and not entry.is_dir(follow_symlinks=False)
+                        and not _may_be_text(entry)
+                    ):
                         tally[ending] += 1
                     else:
                         entries.append(entry)

@@ -4,7 +4,7 @@ Valid UTF-8 (and so ASCII) wins at once. A byte order mark decides for UTF-16 an
 UTF-16); without one, UTF-16 shows by NULs that stand at odd or at even places alone. What is not valid UTF-8 stays
 UTF-8, to be repaired, where most of its multi-byte sequences are sound or merely cut short; else it is GB18030 where
 nearly all high bytes come in pairs that are common Chinese characters, else Windows-1252. Bars that were read as cp1252
-once (`â–ˆ`) are valid UTF-8 and stay as they are. (charset-normalizer was the road not taken: it looks at every log with
+once (`â–ˆ`) are valid UTF-8 and stay as they are. (charset-normalizer was the road not taken: it looks at each log with
 forty codecs, and the four that training logs come in tell themselves apart by their bytes.)
 """
 

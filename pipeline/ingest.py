@@ -41,7 +41,7 @@ SOURCE_ENDING = (
     r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
     r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
 )
-"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like any other."""
+"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like others."""
 
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
@@ -156,7 +156,8 @@ def ingest(
     store = Store(out)
     with store.writer("trainqc ingest") as writer:
         found = discover(paths, out=out)
-        known = store.scan(LOGS).select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
+        rows = store.scan(LOGS).filter(pl.col("status") != "unreadable")  # what could not be opened is tried again
+        known = rows.select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
         plan = _plan(found, known)
         writer.drop_logs(plan.replaced)
         _write_unopened(writer, plan.unopened)
@@ -320,7 +321,7 @@ class NoTextError(ValueError):
 
 
 def _refuse_binary(data: bytes) -> None:
-    """Raise NoTextError for data that is no text in any encoding. NULs say nothing: truncated logs have holes of them."""
+    """Raise NoTextError for data that is no text in any encoding. NULs say nothing: cut logs have holes of them."""
     head = data[:ENDS_BYTES]
     if (encoding := encoding_of(head)).is_wide:
         head, _ = to_utf8(head, encoding)
@@ -404,7 +405,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
         if name in tables:
             masked = mask(tables[name], (column,))
             tables[name] = masked.with_columns(pl.col(column).str.head(characters)) if characters else masked
-    tables["logs"] = _log_rows(batch, settled, claims, writer)
+    tables["logs"] = _log_rows(batch, settled, claims)
     writer.write(batch.part, tables)
     finished = 0 if batch.tally is not None and not tables["logs"].height else len(batch.logs)
     return Ingested(
@@ -443,7 +444,7 @@ def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state
     )
 
 
-def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims, writer: Writer) -> pl.DataFrame:
+def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
     """Rows of `logs`; for a large log only with its last piece, over all of them."""
     progress = settled.tables.get("progress")
     records = _count(progress) if progress is not None else pl.DataFrame(schema={"log": pl.UInt32, "records": pl.Int64})

@@ -162,7 +162,7 @@ class _Zstd(io.RawIOBase):
 def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """Cut a stream into chunks of about `size` bytes, at line ends where there are any, else at redraws.
 
-    Memory is bounded by `size`: of text without any separator LINE_BYTES are kept and the rest is dropped (`long_line`).
+    Memory is bounded by `size`: of text without separators LINE_BYTES are kept and the rest is dropped (`long_line`).
     A damaged compressed stream ends the log early with the issue `truncated`. The first bytes decide on the encoding of
     the whole log; text that is not UTF-8 is recoded before it is cut, so that no character is.
     """
@@ -396,7 +396,7 @@ def _number(frame: pl.DataFrame, redrawn: bool, physical: pl.DataFrame) -> tuple
         known = single if values is None else values
         return known if at is None else known.gather(at)
 
-    n = physical["lines"].sum()
+    n = int(physical["lines"].sum())
     first_log = physical["log"][0] if physical.height else 0
     numbered = pl.DataFrame(
         {
@@ -417,4 +417,4 @@ def _number(frame: pl.DataFrame, redrawn: bool, physical: pl.DataFrame) -> tuple
     if too_long.any():
         kept = pl.when(too_long).then(pl.col("text").str.head(LINE_BYTES // 4)).otherwise("text")
         numbered = numbered.with_columns(text=kept)
-    return numbered.cast(dict(LINES)), long
+    return numbered.cast(LINES), long

@@ -6,12 +6,28 @@ MASK = "[masked]"
 
 HINTS = (
     *("token", "secret", "passw", "api_key", "apikey", "api-key", "access_key", "private_key", "credential"),
-    *("bearer ", "authorization", "hf_", "sk-", "ghp_", "gho_", "github_pat_", "glpat-", "akia", "xoxb-", "xoxp-", "eyj"),
+    *(
+        "bearer ",
+        "authorization",
+        "hf_",
+        "sk-",
+        "ghp_",
+        "gho_",
+        "github_pat_",
+        "glpat-",
+        "akia",
+        "xoxb-",
+        "xoxp-",
+        "eyj",
+    ),
     *("://", "aiza", "wandb"),
 )
 """A text without any of these (in any case) is not looked at again."""
 
-_WORD = r"(?:api[_-]?key|access[_-]?key(?:[_-]id)?|secret(?:[_-]?(?:access[_-]?)?key)?|private[_-]?key|passw(?:or)?d|credentials?)"
+_WORD = (
+    r"(?:api[_-]?key|access[_-]?key(?:[_-]id)?|secret(?:[_-]?(?:access[_-]?)?key)?|private[_-]?key|passw(?:or)?d"
+    r"|credentials?)"
+)
 _TOKEN_WORD = r"(?:(?:auth|access|hf|hub|wandb|github|gitlab|api|bearer|refresh|session)[_-]?token|token)"
 
 PATTERNS = (
@@ -31,7 +47,9 @@ PATTERNS = (
 )
 
 SECRET_NAME = rf"(?i)(?:^|[._-])(?:{_WORD}|{_TOKEN_WORD})$"
-NO_SECRET_NAME = r"(?i)(?:pad|eos|bos|unk|sep|cls|mask|image|img|num|n|max|min|special|stop|start|end|video|new|add)_?token$"
+NO_SECRET_NAME = (
+    r"(?i)(?:pad|eos|bos|unk|sep|cls|mask|image|img|num|n|max|min|special|stop|start|end|video|new|add)_?token$"
+)
 
 
 def mask(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:

@@ -86,22 +86,20 @@ def claim(lines: Lines, formats: Formats) -> Claims:
     for round_ in range(TAIL_ROUNDS + 1):
         tails: list[pl.DataFrame] = []
         left, sifted = todo, False
-        for fallback in (False, True):
-            for parser, record in by_frequency(formats.records(fallback=fallback), left):
+        for rank, asked in enumerate(formats.ranks()):
+            for parser, record in by_frequency(asked, left):
                 mine = left.filter(hinted(record.hints, pl.col("text")))
-                if not mine.height:
-                    continue
-                found = _claim_record(record, mine)
-                if found.rows.height:
+                found = _claim_record(record, mine) if mine.height else None
+                if found is not None and found.rows.height:
                     left = _without(left, found.rows["seq"], lines.frame.height)
                     tails.append(found.tails)
                     key = (parser, record.name)
                     records[key] = _joined(records[key], found) if key in records else found
-                issues.extend(found.issues)
+                issues.extend(found.issues if found else [])
                 if not sifted:  # the most frequent record is asked of all lines, the others of those with any hint
                     left, sifted = candidates(left, formats), True
-            if not fallback:
-                issues.extend(_drift(formats.records(fallback=False), left))
+            if rank == 0:
+                issues.extend(_drift(asked, left))
         if round_ == 0:
             rest.append(_unclaimed(lines.frame, [found.rows for found in records.values()]))
         todo = pl.concat(tails) if tails else lines.frame.clear()
@@ -496,7 +494,7 @@ def _ledger(claims: Claims, formats: Formats, found: stretches.Found, state: Sta
         last = frame["line"].max() if frame.height else None
         of_line = of_line.filter(pl.col("line") != last) if last == state.line + lines["lines"][0] else of_line
         lines = lines.with_columns(pl.col("lines") - 1)
-    if frame.height and (frame["redraw"].max() or 0) > 0:
+    if frame.height and (frame["redraw"] > 0).any():
         of_line = of_line.group_by("log", "line").agg(pl.max("status"))
     counted = of_line.group_by("log").agg(
         lines_parsed=(pl.col("status") == PARSED).sum().cast(pl.Int64),

@@ -49,7 +49,7 @@ class Table:
 
 
 def declare(name: str, version: int, text: str) -> Table:
-    """Read a declaration (see the module's docstring). Raises ValueError for a line that is not `name type unit meaning`."""
+    """Read a declaration (see the module's docstring). Raises ValueError for a line of another form."""
     columns: list[Column] = []
     for line in text.strip().splitlines():
         parts = line.split(None, 3)
@@ -99,7 +99,7 @@ LOGS = declare(
     formats         list[str]  ·      formats that were recognised, sorted
     records         i64        rows   rows in `progress`
     status          str        ·      parsed, unrecognized, empty, unreadable, partial or left_out
-    message         str        ·      why the status is not `parsed`, or what was odd; for left_out how many files of which kind
+    message         str        ·      why it is not `parsed`, or what was odd; for left_out how many files of what kind
     lines_parsed    i64        lines  lines that gave at least one row
     lines_known     i64        lines  lines recognised as no record (configuration dump, banner, blank)
     lines_unknown   i64        lines  lines that no parser knew

@@ -124,3 +124,23 @@ def test_clocks_are_first_and_last() -> None:
         (1, dt.datetime(2024, 4, 15, 22, 47, 4)),
         (3, dt.datetime(2024, 4, 15, 22, 49, 4)),
     ]
+
+
+def test_dates_that_swing() -> None:
+    """Logs that were put together, a thousand times from December to January: rows without a date rather than the year
+    1025 or a traceback, whole or in pieces."""
+    text = log(*("12/31 23:00:00", "01/01 01:00:00") * 1000)
+    found = read(text, at=at(2026, 1, 3))
+    stamps = found["progress"].sort("line")["logged_at"]
+    assert str(stamps[-1]) == "2026-01-01 01:00:00"
+    assert stamps[0] is None
+    middle = text.index("12/31", len(text) // 2)
+    assert read_cut(text.encode(), middle, at=at(2026, 1, 3))["progress"].height == 2000
+
+
+def test_every_day_of_every_year() -> None:
+    """Days are moved to their year as the calendar does, leap years and centuries included."""
+    for year in (1996, 1999, 2000, 2024, 2025, 2100):
+        days = [dt.datetime(year, 1, 1) + dt.timedelta(days=n) for n in range(0, 365, 7)]
+        text = log(f"{days[0]:%Y/%m/%d %H:%M:%S}", *(f"{day:%m/%d %H:%M:%S}" for day in days))
+        assert dates(read(text))[1:] == [str(day) for day in days]

@@ -173,10 +173,10 @@ def test_a_log_without_permission(logs: Path, out: Path) -> None:
 def test_a_log_that_cannot_be_opened(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the file system is a row with its words; the next run tries again."""
 
-    def refuse(log: room.Log, number: int) -> object:
+    def refuse(log: room.Log, *more: object) -> object:
         if log.address.endswith("c.log"):
             raise PermissionError(13, "Permission denied")
-        return opens(log, number)
+        return opens(log, *more)  # type: ignore[arg-type]
 
     opens = room._open
     with monkeypatch.context() as patch:

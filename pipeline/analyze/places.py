@@ -86,7 +86,7 @@ def names(runs: pl.DataFrame) -> pl.DataFrame:
 def _with_folders_below(folders: pl.Series) -> pl.Series:
     """The folders of runs, each ending in `/`, below which another run has its folder."""
     each = folders.unique().sort()
-    return each.filter(each.shift(-1).str.starts_with(each).fill_null(False))
+    return each.to_frame("each").filter(pl.col("each").shift(-1).str.starts_with(pl.col("each"))).to_series()
 
 
 def clean(name: pl.Expr) -> pl.Expr:

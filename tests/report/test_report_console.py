@@ -116,7 +116,10 @@ def test_what_no_log_says_is_counted_and_the_draft_is_named():
 @pytest.mark.parametrize(
     ("read", "said"),
     [
-        (Ingested(), "Read 15 logs (46,212 lines) as 2 runs, in 2.1 s. Left out: 9 files that are no logs (9 checkpoints)."),
+        (
+            Ingested(),
+            "Read 15 logs (46,212 lines) as 2 runs, in 2.1 s. Left out: 9 files that are no logs (9 checkpoints).",
+        ),
         (
             Ingested(read=1, unchanged=14, left_out=0, seconds=0.3, lines=90),
             "Read 1 changed log of 15 (90 lines)",
