@@ -147,7 +147,8 @@ def _regions(
 
 def _starts(shape: Region, rest: pl.DataFrame) -> pl.Series:
     text = pl.col("text")
-    return rest.filter(hinted(shape.hints, text)).filter(text.str.contains(shape.start))["seq"]
+    near = rest.filter(hinted(shape.hints, text)) if rest.height else rest
+    return near.filter(text.str.contains(shape.start))["seq"] if near.height else _no_seq()
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────────────
