@@ -18,7 +18,7 @@ NEW_YEAR = dt.timedelta(days=180)
 """A step back in the calendar by more than this is a New Year; a smaller one is a clock or a concatenated log."""
 
 YEARS = (1970, 2199)
-"""Dates that swing to and fro (logs put together) are New Years without end: beyond these years a stamp says nothing."""
+"""Dates that swing to and fro (logs put together) are New Years without end: beyond these a stamp says nothing."""
 
 DAYS_BEFORE_PARTIAL_YEAR = (
     PARTIAL_YEAR * 365 + (PARTIAL_YEAR - 1) // 4 - (PARTIAL_YEAR - 1) // 100 + (PARTIAL_YEAR - 1) // 400

@@ -59,12 +59,9 @@ def candidates(lines: pl.DataFrame, formats: Formats) -> pl.DataFrame:
 
 def by_frequency(records: Sequence[tuple[str, Record]], lines: pl.DataFrame) -> list[tuple[str, Record]]:
     """The records that a sample of the lines names most often first."""
-    if lines.height == 0:
+    if lines.height == 0 or not records:
         return list(records)
-    sample = lines["text"].gather_every(max(1, lines.height // SAMPLE_ROWS))
-    hits = {record.name + "\0" + name: _hits(record, sample) for name, record in records}
-    return sorted(records, key=lambda pair: -hits[pair[1].name + "\0" + pair[0]])
-
-
-def _hits(record: Record, sample: pl.Series) -> int:
-    return sample.to_frame("text").filter(hinted(record.hints, pl.col("text"))).height
+    sample = lines.select("text").gather_every(max(1, lines.height // SAMPLE_ROWS))
+    text = pl.col("text")
+    hits = sample.select(hinted(record.hints, text).sum().alias(str(i)) for i, (_, record) in enumerate(records)).row(0)
+    return [pair for _, pair in sorted(zip(hits, records, strict=True), key=lambda each: -each[0])]

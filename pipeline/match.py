@@ -415,14 +415,11 @@ def _counted(issues: pl.DataFrame) -> pl.DataFrame:
 
 
 def _formats_seen(tables: Mapping[str, Sequence[pl.DataFrame]]) -> pl.DataFrame:
-    seen = [
-        f.select("log", "format").unique()
-        for t, fs in tables.items()
-        for f in fs
-        if "format" in f.columns and t != "facts"
-    ]
+    """Which formats a log has: those of its progress, events and telemetry (metrics stand beside progress)."""
+    rows = [frame.select("log", "format") for name in ("progress", "events", "gpu") for frame in tables.get(name, [])]
+    first = pl.col("log") != pl.col("log").shift(1, fill_value=2**32 - 1)
     empty = pl.DataFrame(schema={"log": pl.UInt32, "format": pl.String})
-    return pl.concat([empty, *seen]).unique()
+    return pl.concat([empty, *(frame.filter(first) for frame in rows)]).unique()
 
 
 def _moved(claims: Claims, state: State) -> Claims:
@@ -450,27 +447,32 @@ def _moved(claims: Claims, state: State) -> Claims:
 
 def _matched(name: str, claims: Claims, formats: Formats, found: stretches.Found, state: State) -> Matched | None:
     parser = formats.parsers[name]
+    if not _has_rows(name, claims, found):
+        return None
     rows: dict[str, pl.DataFrame] = {}
     values: dict[str, Sequence[Values]] = {}
     words: dict[str, pl.DataFrame] = {}
     carried: dict[str, pl.DataFrame] = {}
-    any_found = False
     for shape in parser.shapes:
         key = (name, shape.name)
         if isinstance(shape, Record):
             mine = claims.records.get(key)
-            any_found |= mine is not None
             # polars 2.1 panics in `format` and `concat_str` where a column's first chunk is empty
             rows[shape.name] = mine.rows.rechunk() if mine else _in_schema(None, shape)
             values[shape.name] = mine.values if mine else []
             words[shape.name] = mine.words if mine else _word_rows(None)
             carried[shape.name] = state.carried.get(key, _in_schema(None, shape))
         elif key in found.rows:
-            any_found |= found.rows[key].height > 0
             rows[shape.name] = found.rows[key]
     regions = {r.name: found.regions[name, r.name] for n, r in formats.regions() if n == name}
-    any_found |= any(r.height for r in regions.values())
-    return Matched(rows, values, words, carried, regions) if any_found else None
+    return Matched(rows, values, words, carried, regions)
+
+
+def _has_rows(name: str, claims: Claims, found: stretches.Found) -> bool:
+    of_shapes = (*found.rows.items(), *found.regions.items())
+    return any(parser == name for parser, _ in claims.records) or any(
+        parser == name and rows.height > 0 for (parser, _), rows in of_shapes
+    )
 
 
 def _ledger(claims: Claims, formats: Formats, found: stretches.Found, state: State) -> pl.DataFrame:

@@ -117,7 +117,12 @@ def _regions(
 ) -> dict[Key, pl.DataFrame]:
     """Lines of each region with `region`, a number that grows with the stretches of the batch."""
     shapes: dict[Key, Region] = {(name, shape.name): shape for name, shape in formats.regions()}
-    starts = {key: _starts(shape, rest).append(_starts(shape, banners)) for key, shape in shapes.items()}
+    hints = sorted({hint for shape in shapes.values() for hint in shape.hints})
+    text = pl.col("text")
+    near, near_banners = (
+        rows.filter(hinted(hints, text)) if rows.height and hints else rows for rows in (rest, banners)
+    )
+    starts = {key: _starts(shape, near).append(_starts(shape, near_banners)) for key, shape in shapes.items()}
     begun = {key: seq for key, seq in starts.items() if len(seq)}
     if begun and banners.height:
         heads = banners.filter(pl.col("seq").is_in(pl.concat(list(begun.values())).implode()))
@@ -146,6 +151,7 @@ def _regions(
 
 
 def _starts(shape: Region, rest: pl.DataFrame) -> pl.Series:
+    """Positions of the lines that begin the region, among lines with a hint of any."""
     text = pl.col("text")
     near = rest.filter(hinted(shape.hints, text)) if rest.height else rest
     return near.filter(text.str.contains(shape.start))["seq"] if near.height else _no_seq()
