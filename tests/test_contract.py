@@ -31,7 +31,7 @@ from reading import (
 )
 from trainqc.parsers.contract import Document, Matched, Parser, Record, Region, Table
 from trainqc.pipeline import match, stretches
-from trainqc.pipeline.detect import hinted
+from trainqc.pipeline.detect import Formats, hinted
 from trainqc.pipeline.lines import LINES, Chunk, split
 from trainqc.pipeline.tables import TABLES
 
@@ -289,25 +289,30 @@ def test_line_ends_do_not_matter(file: Path) -> None:
 # ── borders ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def own(file: Path) -> Formats:
+    """The formats that a sample holds: a fixed cost a piece is paid for each format, and there are many pieces."""
+    return Formats({name: FORMATS.parsers[name] for name in formats_in(path_of(name_of(file)))})
+
+
 @each_sample
 def test_chunk_borders_do_not_matter(file: Path) -> None:
     """A log that is read in pieces gives the tables of the log that is read whole."""
-    data = file.read_bytes()
-    whole = read(data)
+    data, using = file.read_bytes(), own(file)
+    whole = read(data, using=using)
     longest = max(map(len, data.replace(b"\r", b"\n").split(b"\n"))) + 1
     for size in {max(longest, len(data) // n) for n in (2, 7)}:
-        assert_same_in_pieces(whole, read_pieces(data, size))
+        assert_same_in_pieces(whole, read_pieces(data, size, using))
 
 
 @each_sample
 def test_a_border_may_be_anywhere(file: Path) -> None:
     """A piece may end at any line end and behind any redraw."""
-    data = file.read_bytes()
-    whole = read(data)
+    data, using = file.read_bytes(), own(file)
+    whole = read(data, using=using)
     borders = [m.end() for m in regex.finditer(rb"\n|\r(?!\n)", data) if m.end() < len(data)]
     few = random.Random(file.name).sample(borders, min(4, len(borders)))
     for border in few:
-        assert_same_in_pieces(whole, read_cut(data, border))
+        assert_same_in_pieces(whole, read_cut(data, border, using=using))
 
 
 @each_parser
