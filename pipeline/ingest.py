@@ -159,6 +159,8 @@ def ingest(
         rows = store.scan(LOGS).filter(pl.col("status") != "unreadable")  # what could not be opened is tried again
         known = rows.select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
         plan = _plan(found, known)
+        if plan.to_read:
+            writer.prepare()
         writer.drop_logs(plan.replaced)
         _write_unopened(writer, plan.unopened)
         counts = _read_all(plan.to_read, writer, formats, jobs, on_progress, known)

@@ -364,7 +364,7 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
         drawn = ~pl.col("ends") | ~pl.col("ends").shift(1, fill_value=True)
         padded = text.str.strip_suffix(_REDRAW.decode()).str.strip_chars_end(" ")
         frame = frame.with_columns(text=pl.when(drawn).then(padded).otherwise(text), drawn=drawn)
-    if escapes or (redrawn and b"[A" in buffer):
+    if escapes or (redrawn and frame["text"].str.ends_with("[A").any()):
         escaped = text.str.contains("\x1b", literal=True)
         nested = escaped | pl.col("drawn") if redrawn else escaped
         ups = pl.when(nested).then(text.str.extract(_UPS)).str.count_matches("A").fill_null(0)
