@@ -73,7 +73,8 @@ def test_every_command_and_option_is_named() -> None:
     for name in app:
         if not name.startswith("-"):
             assert re.search(rf"trainqc {name}\b", README), name
-    options = set(re.findall(r"--[a-z]+", (ROOT / "pipeline" / "cli.py").read_text()))
+    code = "".join(file.read_text() for file in (ROOT / "pipeline" / "cli").glob("*.py"))
+    options = set(re.findall(r"--[a-z]+", code))
     named = set(re.findall(r"--[a-z]+", README))
     assert options - {"--help", "--version"} <= named
 

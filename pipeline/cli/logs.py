@@ -1,110 +1,36 @@
-"""The command line: arguments in, exit code out. What the commands do is in `commands`.
+"""The commands that read logs, or the tables made of them: run, ingest, analyze, report, formats; and completion."""
 
-Data goes to stdout, talk to stderr. Everything that takes time to import is imported by the command that needs it, so
-that `trainqc --help` answers at once.
-"""
-
-import contextlib
-import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import Parameter
 
-from .bar import Bar
-from .report import words
-from .say import close_stdout, complain, first_sentence, print_json, print_plain, print_summary, told_of
+from ..bar import Bar
+from ..report import words
+from ..say import complain, first_sentence, print_json, print_plain, print_summary, told_of
+from .options import (
+    DONE,
+    NOTHING_READ,
+    OUT,
+    STRICT,
+    OutOption,
+    Stated,
+    Talk,
+    Window,
+    app,
+    given,
+    threads,
+    version,
+)
 
 if TYPE_CHECKING:
-    from .commands import Told
-    from .ingest import Ingested, Progress
-    from .report.console import Places
+    from ..ingest import Ingested, Progress
+    from ..report.console import Places
 
-DONE, STRICT, USAGE, NOTHING_READ, DEFECT, INTERRUPTED = 0, 1, 2, 3, 70, 130
-OUT = Path("trainqc-out")
-
-EXIT_CODES = (
-    "Exit codes: 0 done, even where a training failed; 1 with --strict, where a log could not be read or holds issues; "
-    "2 wrong usage, a trainqc.toml or an output folder that cannot be used; 3 nothing could be read; 70 a defect of "
-    "trainqc; 130 interrupted, the tables are as they were."
-)
-
-
-class UsageError(Exception):
-    """Arguments that make no sense; the message says which and what to do."""
-
-
-def version() -> str:
-    from importlib.metadata import version as installed
-
-    return installed("trainqc")
-
-
-app = App(
-    name="trainqc",
-    help="Turn folders of raw training logs into typed Parquet tables and a report. `trainqc LOGS...` does it all.",
-    help_epilogue=EXIT_CODES,
-    help_format="plaintext",
-    version=version,
-    suppress_keyboard_interrupt=False,  # `main` says what became of the tables
-)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Talk:
-    """How much is said."""
-
-    json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False
-    """Print one JSON value on stdout instead of text."""
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=(), show_default=False)] = False
-    """Print errors only (and the JSON that was asked for)."""
-    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative=(), show_default=False)] = False
-    """Say on stderr what is done; show the traceback of an error."""
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Stated:
-    """What the logs do not say and the user does."""
-
-    pairs: Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)] = ()
-    """NAME=VALUE that holds for all logs, in this run alone: num_samples=1220. May be given several times."""
-    config: Annotated[Path | None, Parameter(name="--config")] = None
-    """Settings file to use instead of every trainqc.toml beside and above the logs."""
-
-    def told(self) -> "Told":
-        from .commands import Told
-
-        return Told.of(self.pairs, self.config)
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-class Window:
-    """Which runs the report shows."""
-
-    since: Annotated[str | None, Parameter(name="--since")] = None
-    """Only runs that were active since then: 7d, 24h, 2025-11-20, 2025-11-20T08:00."""
-    until: Annotated[str | None, Parameter(name="--until")] = None
-    """Only runs that were active until then; a date includes that day."""
-    plots: Annotated[int, Parameter(name="--plots")] = 40
-    """Draw charts for so many runs: those that need a look, then the newest."""
-
-    def ends(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        since, until = moment("--since", self.since, now, time.min), moment("--until", self.until, now, time.max)
-        if since and until and since > until:
-            raise UsageError(f"--since {self.since} is later than --until {self.until}: exchange them")
-        if self.plots < 0:
-            raise UsageError(f"--plots {self.plots}: wanted 0 or more")
-        return since, until
-
-
-OutOption = Annotated[Path, Parameter(name=["--out", "-o"])]
 Jobs = Annotated[int | None, Parameter(name=["--jobs", "-j"])]
 Strict = Annotated[bool, Parameter(name="--strict", negative=(), show_default=False)]
 
@@ -133,9 +59,9 @@ def run(
     strict
         Exit with 1 where a log could not be read or holds issues.
     """
-    from . import commands
-    from .report import changes
-    from .report.console import as_dict, header
+    from .. import commands
+    from ..report import changes
+    from ..report.console import as_dict, header
 
     now = datetime.now().astimezone()
     since, until = window.ends(now)
@@ -185,7 +111,7 @@ def ingest(*logs: Path, out: OutOption = OUT, jobs: Jobs = None, strict: Strict 
     strict
         Exit with 1 where a log could not be read or holds issues.
     """
-    from . import commands
+    from .. import commands
 
     paths = given(logs)
     if not any(path.exists() for path in paths):
@@ -214,7 +140,7 @@ def analyze(out: OutOption = OUT, *, stated: Stated = Stated(), talk: Talk = Tal
     out
         Output folder of an earlier run or ingest.
     """
-    from . import commands
+    from .. import commands
 
     told = stated.told()
     with Bar(not talk.quiet) as bar:
@@ -244,8 +170,8 @@ def report(out: OutOption = OUT, *, window: Window = Window(), talk: Talk = Talk
     out
         Output folder of an earlier run.
     """
-    from . import commands
-    from .report.console import as_dict
+    from .. import commands
+    from ..report.console import as_dict
 
     now = datetime.now().astimezone()
     since, until = window.ends(now)
@@ -270,8 +196,8 @@ def formats(*logs: Path, talk: Talk = Talk()) -> int:
     logs
         Logs to look at; nothing is written.
     """
-    from .recognize import recognize
-    from .registry import formats as all_formats
+    from ..recognize import recognize
+    from ..registry import formats as all_formats
 
     known = all_formats()
     if not logs:
@@ -303,85 +229,8 @@ def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
     return DONE
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code; only `--help` and `--version` print without one of ours."""
-    tokens = list(sys.argv[1:] if argv is None else argv)
-    verbose = "-v" in tokens or "--verbose" in tokens
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    try:
-        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
-        return code if isinstance(code, int) else DONE
-    except KeyboardInterrupt:
-        complain("interrupted: nothing is half written, run again to go on", trace=verbose)
-        return INTERRUPTED
-    except BrokenPipeError:
-        close_stdout()
-        return DONE
-    except Exception as error:
-        text, code = explained(error)
-        complain(text, trace=verbose)
-        close_stdout()
-        return code
-
-
-def explained(error: Exception) -> tuple[str, int]:
-    """One line and the exit code for an error that a command raised."""
-    if isinstance(error, UsageError):
-        return str(error), USAGE
-    if isinstance(error, CycloptsError):
-        return f"{error} Try `trainqc --help`.", USAGE
-    from .registry import DuplicateFormatError
-    from .report.build import ReportError
-    from .settings import SettingsError
-    from .store import StoreError
-
-    if isinstance(error, SettingsError | StoreError | ReportError | DuplicateFormatError):
-        return str(error), USAGE
-    if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{(error.strerror or str(error)).lower()}", USAGE
-    told = f"{type(error).__name__}: {error}"
-    return f"{told} (a defect of trainqc: run again with -v and report what it prints)", DEFECT
-
-
-# ── arguments ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def moment(option: str, text: str | None, now: datetime, of_a_date: time) -> datetime | None:
-    """`7d`, `24h`, a date or a date with a time, on this machine's clock where no zone is named."""
-    if text is None:
-        return None
-    try:
-        if back := re.fullmatch(r"(\d+)([mhdw])", text.strip()):
-            return now - timedelta(**{UNITS[back[2]]: int(back[1])})
-        if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text.strip()):
-            return datetime.combine(date.fromisoformat(text.strip()), of_a_date).astimezone()
-        return datetime.fromisoformat(text.strip()).astimezone()
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text}: wanted 7d, 24h, 2025-11-20 or 2025-11-20T08:00") from None
-
-
-def given(logs: Sequence[Path]) -> list[Path]:
-    if not logs:
-        raise UsageError("no LOGS given: name files or folders, as in `trainqc work_dirs`, or see `trainqc --help`")
-    return list(logs)
-
-
-def threads(jobs: int | None) -> int:
-    from .ingest import usable_cores
-
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"--jobs {jobs}: wanted 1 or more")
-    return jobs or usable_cores()
-
-
 def where(out: Path, index: Path | None, draft: Path | None) -> "Places":
-    from .report.console import Places
+    from ..report.console import Places
 
     return Places(index, out / "tables", draft)
 
@@ -410,7 +259,7 @@ def say_none_exists(paths: Sequence[Path]) -> int:
 
 
 def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", talk: Talk) -> int:
-    from . import commands
+    from .. import commands
 
     reasons = commands.unreadable(out, paths)
     told = "; ".join(f"{path}: {message}" for path, message in reasons[:3]) or "there is no file that may be a log"
@@ -422,7 +271,7 @@ def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", tal
 
 def strictly(out: Path, paths: Sequence[Path], strict: bool) -> int:
     """The exit code of a run that is done; without --strict a log that could not be read is told by a line."""
-    from . import commands
+    from .. import commands
 
     missing = [path for path in paths if not path.exists()]
     for path in missing:
