@@ -184,7 +184,6 @@ NO_FRAMES = {"matched.rows", "timeline.rows", "bars.rows"}
 LOOPED = {"to_list", "to_dicts", "to_numpy", "iter_rows", "rows"}
 ROWS_ARE_FEW: dict[str, str] = {
     "pipeline/report/overview": "a page shows a few rows of a table that was cut to them",
-    "pipeline/report/sections": "a page shows a few rows of a table that was cut to them",
     "pipeline/report/console": "a terminal shows a few rows",
     "pipeline/report/build": "one page a run",
     "pipeline/report/curves": "the few points of a reduced curve",
@@ -256,7 +255,6 @@ BUDGETS = {
     "pipeline/ingest": 280,  # planning, batching and the rows of `logs`: the next idea in it is a file of its own
     "pipeline/cli": 250,
     "pipeline/analyze": 200,
-    "pipeline/report/sections": 360,  # one function a section
     "pipeline/report": 200,
     "pipeline": 200,
 }

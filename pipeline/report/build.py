@@ -20,9 +20,11 @@ import polars as pl
 from ..store import Store
 from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SOURCES
 from . import curves, markdown, words
+from .fleet_page import index
 from .model import Chart, Picture
 from .overview import FleetTables, Overview, active, local_clock, overview, records, run_logs
-from .sections import RunTables, epochs_in_order, findings_in_order, index, page
+from .page import page
+from .run_tables import RunTables, epochs_in_order, findings_in_order
 from .slugs import slugs
 
 PLOTS = 40

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 from trainqc.pipeline.report.overview import FleetTables, records
-from trainqc.pipeline.report.sections import RunTables, epochs_in_order, findings_in_order
+from trainqc.pipeline.report.run_tables import RunTables, epochs_in_order, findings_in_order
 from trainqc.pipeline.tables import (
     ATTEMPTS,
     EPOCHS,

@@ -15,9 +15,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from report_hand_made import LATER, LOG, attempts, facts, findings, fleet, logs, run_tables, sa2va, sources
 from trainqc.pipeline.report import console, markdown
+from trainqc.pipeline.report.fleet_page import index
 from trainqc.pipeline.report.model import Bullets, Code, Note, Paragraph, Report, Section, Table, phrase
 from trainqc.pipeline.report.overview import FleetTables, overview
-from trainqc.pipeline.report.sections import index, page
+from trainqc.pipeline.report.page import page
 from trainqc.pipeline.report.words import one_line
 
 HOSTILE = [

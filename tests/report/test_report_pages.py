@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from report_hand_made import LATER, STARTED, bare, findings, fleet, row_of, run_tables, sa2va
 from trainqc.pipeline.report import markdown
+from trainqc.pipeline.report.fleet_page import index
 from trainqc.pipeline.report.model import Picture, Report
 from trainqc.pipeline.report.overview import overview
-from trainqc.pipeline.report.sections import RunTables, index, page
+from trainqc.pipeline.report.page import page
+from trainqc.pipeline.report.run_tables import RunTables
 
 EXPECTED = Path(__file__).parent / "expected"
 
