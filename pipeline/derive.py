@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .analyze import bars, best, epochs, findings, losses, pace, resolve, runs, state, timeline
+from .analyze import bars, best, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
@@ -123,8 +123,11 @@ def analyze(
         logs,
         now,
     )
-    inside = [epochs_of(batch, attempts, headline) for batch in batches]
-    turns = epochs.table(epochs.spans(attempts, headline), pl.concat(inside), headline)
+    counted = sample_counters.as_counted(headline)
+    inside = [epochs_of(batch, attempts, counted) for batch in batches]
+    spans = epochs.spans(attempts, counted)
+    turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
+    attempts = sample_counters.of_attempts(attempts, headline)
     found = findings.table(headline, attempts, resolve.conflicts(stated))
     return Tables(
         attempts=only(attempts, ATTEMPTS).sort("log_id", "attempt"),

@@ -91,6 +91,7 @@ class Log:
     bytes: int
     modified_at: dt.datetime
     owner: str | None
+    bytes_before: int | None = None
 
 
 @dataclass
@@ -193,7 +194,9 @@ def _plan(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
     new = logs.join(same, on=["root", "path"], how="anti", nulls_equal=True)
     at = addresses(new)
     ids = [log_id(address) for address in at]
-    columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner"))
+    new = new.with_columns(log_id=pl.Series(ids, dtype=pl.String))
+    new = new.join(known.select("log_id", bytes_before="bytes"), on="log_id", how="left", maintain_order="left")
+    columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner", "bytes_before"))
     to_read = list(map(Log, ids, at, *columns))
     unopened = found.filter(pl.col("kind") != "log").rename({"kind": "status"})
     unopened = unopened.with_columns(log_id=pl.Series([log_id(a) for a in addresses(unopened)], dtype=pl.String))
@@ -493,7 +496,7 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
 
 
 def _as_rows(logs: list[Log]) -> pl.DataFrame:
-    names = ("log_id", "root", "path", "bytes", "modified_at", "owner")
+    names = ("log_id", "root", "path", "bytes", "modified_at", "owner", "bytes_before")
     return pl.DataFrame(
         {name: [getattr(log, name) for log in logs] for name in names},
         schema={name: LOGS.schema[name] for name in names},

@@ -80,6 +80,15 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     )
 
 
+SAY_THEIR_PHASE = ("keras",)
+"""Formats whose training records all say so: a record without a phase is another loop there."""
+
+
+def trains() -> pl.Expr:
+    """Whether a row of `progress` or `metrics` (with format and phase) is the training's. Most logs never say."""
+    return pl.col("phase").eq("train").fill_null(~pl.col("format").is_in(SAY_THEIR_PHASE))
+
+
 # ── written by ingest: what the logs say, no judgement over several formats or logs ──────────────────────────────────
 
 LOGS = declare(
@@ -103,6 +112,7 @@ LOGS = declare(
     lines_parsed    i64        lines  lines that gave at least one row
     lines_known     i64        lines  lines recognised as no record (configuration dump, banner, blank)
     lines_unknown   i64        lines  lines that no parser knew
+    bytes_before    i64        B      size at the read before this one, where the file was read before and has changed
     encoding_confidence  f64   ·      how sure the encoding is, 0..1: 1 for ASCII, valid UTF-8 and byte order marks
     """,
 )
@@ -267,7 +277,9 @@ ATTEMPTS = declare(
     iters_per_epoch   i64   iter  iterations per epoch as printed
     iters_planned     i64   iter  iterations planned as printed
     epochs_planned    i32   ·     epochs planned as printed in the records
+    first_epoch       i32   ·     epoch of the first training record
     last_epoch        i32   ·     epoch of the last training record
+    samples_seen      i64   ·     samples of its epoch that the last training record which counts them counts
     line_iters        i64   iter  iterations between two training records, median
     line_s            f64   s     seconds between two training records, median
     val_iters         i64   iter  iterations of one validation as printed

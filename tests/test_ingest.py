@@ -103,6 +103,17 @@ def test_a_grown_log_is_read_again(logs: Path, out: Path) -> None:
     assert records(out) == {"a/train.log": 3, "b/train.log": 4, "c.log": 7}
 
 
+def test_a_grown_log_keeps_the_size_it_had(logs: Path, out: Path) -> None:
+    """The size at the read before stays beside the new one, also when nothing changed since: it proves a writer."""
+    read(logs, out=out)
+    assert table(out, "logs")["bytes_before"].null_count() == 3
+    (logs / "c.log").write_text(log(9))
+    for _ in range(2):
+        read(logs, out=out)
+        grown = table(out, "logs").filter(pl.col("bytes_before").is_not_null())
+        assert grown.select("path", "bytes_before", "bytes").rows() == [("c.log", len(log(5)), len(log(9)))]
+
+
 def test_a_changed_log_is_read_again(logs: Path, out: Path) -> None:
     """A log of the same size with another time is read again: its old rows are gone."""
     read(logs, out=out)

@@ -90,7 +90,8 @@ def sampler(name: str) -> pl.Expr:
 
 def count(runs: pl.DataFrame) -> pl.DataFrame:
     """The counts of each run. `runs` holds the columns of `resolve.wide` (through `whole`, `defaults`) and, from the
-    attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done.
+    attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done; and samples_per_epoch, the epoch
+    of a counter that counts samples (`sample_counters`).
 
     Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch, samples_done,
     expected_iters (per epoch, from the samples) and the range of N that the printed count allows, with `*_from` where
@@ -105,7 +106,7 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
         total_from=pl.when(pl.col("log_iters_planned").is_not_null())
         .then(pl.lit("log"))
         .otherwise("iters_planned_from"),
-        expected_iters=expected_iters(),
+        expected_iters=pl.coalesce(ceil_div(pl.col("samples_per_epoch"), pl.col("batch_size")), expected_iters()),
     )
     runs = one_epoch(runs)
     return samples(updates(plan(runs)))

@@ -2,14 +2,15 @@
 
 import polars as pl
 
+from ..tables import trains
+
 
 def of_logs(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
     """Per log: final_loss, its line, nan_losses, nan_loss_line; from rows of the format that speaks."""
-    train = pl.col("phase").is_null() | (pl.col("phase") == "train")
     bad = ~pl.col("value").is_finite()
     order = ["line", "redraw", "piece"]
     return (
-        metrics.filter((pl.col("name") == "loss") & train)
+        metrics.filter((pl.col("name") == "loss") & trains())
         .select("log_id", "format", *order, "value")
         .join(speaking.lazy().select("log_id", "format"), on=["log_id", "format"], how="semi")
         .group_by("log_id")

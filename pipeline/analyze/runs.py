@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from . import counting, pace, places, state
+from . import counting, pace, places, sample_counters, state
 from .stats import ratio
 from .words import brief, grouped
 
@@ -40,6 +40,11 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.col("train_records").sum(),
             pl.col("checkpoint_iter").max(),
             pl.col("last_record_line").last(),
+            pl.col("samples_seen").last(),
+            pl.when(pl.col("last_iter").is_null().all())
+            .then(pl.col("last_epoch").drop_nulls().last())
+            .alias("named_epoch"),
+            pl.when(pl.col("first_epoch").min() == 0).then(1).otherwise(0).alias("epochs_from_0"),
             pl.when(pl.col("iters").count() > 0).then(pl.col("iters").sum()).alias("iters_run"),
             pl.col("superseded_iters").sum(),
             pl.col("memory_peak_mib").max(),
@@ -84,14 +89,27 @@ def headline(
         .join(last_words, on="run_id", how="left")
         .join(best, on="run_id", how="left")
     )
-    frame = counting.count(counting.defaults(counting.whole(frame)))
+    frame = sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
+    frame = sample_counters.judged(counting.count(frame)).with_columns(epochs_done=epochs_done())
     frame = state.judge(frame.with_columns(evaluates=pl.col("log_val_iters").is_not_null()), now)
     return caveats(rates(named(frame, logs))).sort("started_at", "name", nulls_last=True)
 
 
+def epochs_done() -> pl.Expr:
+    """Epochs done by count, else as far as the records name them: a record without a counter within the epoch stands at
+    its end, one that counts the epoch's samples so far into it. Epochs may be counted from 0."""
+    named = pl.col("named_epoch") + pl.col("epochs_from_0")
+    share = (pl.col("samples_seen") / pl.col("num_samples")).fill_null(0)
+    inside = pl.when(pl.col("samples_seen").is_null()).then(named).otherwise(named - 1 + share)
+    return pl.coalesce("epochs_done", inside.cast(pl.Float64))
+
+
 def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.DataFrame:
-    """What the files of a run say: run_id, log_paths, owner, modified_at, and the telemetry that stands in them."""
-    joined = members.join(logs.select("log_id", "path", "owner", "modified_at"), on="log_id").sort("run_id", "path")
+    """What the files of a run say: run_id, log_paths, owner, modified_at, whether one grew between two reads, and the
+    telemetry that stands in them."""
+    grew = pl.col("bytes") > pl.col("bytes_before")
+    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew)
+    joined = members.join(of_log, on="log_id").sort("run_id", "path")
     return (
         joined.join(gpu, on="log_id", how="left")
         .group_by("run_id", maintain_order=True)
@@ -99,6 +117,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
             pl.col("path").unique(maintain_order=True).alias("log_paths"),
             pl.col("owner").drop_nulls().first(),
             pl.col("modified_at").max(),
+            pl.col("grew").any(),
             pl.col("gpu_util_mean_pct", "power_mean_w").mean(),
         )
     )
@@ -127,7 +146,9 @@ def rates(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         train_s=pl.col("iters_run") * pl.col("s_per_iter_mean"),
         samples_per_hour=ratio(pl.col("samples_done"), hours),
-        train_samples_per_hour=ratio(pl.col("batch_size") * pl.col("world_size") * HOUR, pl.col("s_per_iter")),
+        train_samples_per_hour=pl.coalesce(
+            "counted_per_hour", ratio(pl.col("batch_size") * pl.col("world_size") * HOUR, pl.col("s_per_iter"))
+        ),
         gpu_hours=pl.col("world_size") * hours,
         gpu_hours_held=pl.col("gpus_visible") * hours,
         eta_s=left,
@@ -173,8 +194,18 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
             pl.col("grad_accum_default").fill_null(False),
             pl.lit("The configuration sets no accumulation: the default of 1 is taken."),
         ),
+        *(
+            (sample_counters.COUNTS_SAMPLES & known, pl.lit(text))
+            for known, text in (
+                (pl.col("batch_size").is_null(), "The bar counts samples: without a batch size iterations are open."),
+                (
+                    pl.col("batch_size").is_not_null(),
+                    "The bar counts samples: iterations are these divided by the batch size, each epoch rounded up.",
+                ),
+            )
+        ),
         (
-            pl.col("iters_per_epoch_from").eq("inferred").fill_null(False),
+            (pl.col("iters_per_epoch_from").eq("inferred") & ~sample_counters.COUNTS_SAMPLES).fill_null(False),
             pl.lit("Iterations per epoch are computed from samples, batch size, ranks and sampler, not printed."),
         ),
         (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from .words import grouped, span
+from .words import brief, grouped, span
 
 FAILURES = ("out_of_memory", "nccl", "disk_full", "traceback")  # the most telling first: a traceback follows most
 ENDINGS = ("early_stop", "time_limit", "preempted", "node_failure", "cancelled", "killed")
@@ -57,48 +57,74 @@ def silence(now: datetime | None) -> pl.Expr:
     return pl.when(by_file.is_not_null()).then(pl.max_horizontal(by_file, by_stamp))
 
 
+def place() -> pl.Expr:
+    """How far the run came, in the counter that its log has: iterations, else samples, else epochs."""
+    done, planned = pl.col("iters_done"), pl.col("iters_planned")
+    samples, of_samples = pl.col("counted_samples"), pl.col("samples_per_epoch") * pl.col("epochs_planned")
+    epochs, of_epochs = pl.col("epochs_done"), pl.col("epochs_planned")
+    ways = [
+        pl.format("{} of {} iterations", grouped(done.fill_null(0)), grouped(planned)),
+        pl.format("{} iterations", grouped(done)),
+        pl.format("{} of {} samples", grouped(samples), grouped(of_samples)),
+        pl.format("{} samples", grouped(samples)),
+        pl.format("{} of {} epochs", brief(epochs), brief(of_epochs)),
+        pl.format("epoch {}", brief(epochs.ceil())),
+    ]
+    return pl.coalesce(*ways, pl.lit("no iteration yet"))
+
+
 def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """Adds state, state_reason, ended_by.
 
-    `runs` holds iters_done, iters_planned, line_iters, line_s, train_records, modified_at, ended_at, evaluates
-    and `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with
-    `[3670/3672]`: within one line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running
-    from stalled and interrupted by the age of the log; without it no run is called running.
+    `runs` holds iters_done, iters_planned, epochs_done, epochs_planned, counted_samples, samples_per_epoch, line_iters,
+    line_s, train_records, modified_at, grew, ended_at, evaluates and `last_words`. mmengine drops the last partial
+    group of lines, so a run of 3,672 iterations ends with `[3670/3672]`: within one line interval of the plan it is
+    finished, unless it fails there. `now` (UTC) tells running from stalled and interrupted by the age of the log;
+    without it no run is called running. A young file alone proves no running process: a copy or a fresh clone is as
+    young. It takes the log's own stamps, or a file that grew between two reads.
     """
     done, planned = pl.col("iters_done"), pl.col("iters_planned")
     age = silence(now)
-    alive = (age < pl.max_horizontal(pl.lit(ALIVE_S), pl.col("line_s") * ALIVE_LINES)).fill_null(False)
-    reached = (done >= planned).fill_null(False)
+    young = (age < pl.max_horizontal(pl.lit(ALIVE_S), pl.col("line_s") * ALIVE_LINES)).fill_null(False)
+    clocked = pl.col("ended_at").is_not_null() | pl.col("grew").fill_null(False)
+    alive = young & clocked
+    by_epochs = done.is_null() & (pl.col("epochs_done") >= pl.col("epochs_planned"))
+    all_iterations = (done >= planned).fill_null(False)
+    reached = all_iterations | by_epochs.fill_null(False)
     near = (planned - done < pl.col("line_iters")).fill_null(False) & (pl.col("train_records") > 0)
     failed = pl.col("failure").is_not_null()
     stopped = pl.col("ending").is_not_null()
     early = pl.col("ending").eq("early_stop").fill_null(False)
     evaluated = (pl.col("train_records") == 0) & pl.col("evaluates")
-    of_plan = pl.when(planned.is_not_null()).then(
-        pl.format("{} of {} iterations", grouped(done.fill_null(0)), grouped(planned))
-    )
-    place = pl.coalesce(of_plan, pl.format("{} iterations", grouped(done)), pl.lit("no iteration yet"))
     before = (
         pl.when(pl.col("train_records") == 0)
         .then(pl.lit("before the first training record"))
-        .otherwise(pl.format("at {}", place))
+        .otherwise(pl.format("at {}", place()))
     )
     idle = pl.format("the log was last written {} ago, {}", span(age), before)
     quiet = pl.format("the log ends {}, without a word why", before)
+    unclocked = pl.format("it ends {}; without time stamps a young file may be a copy: read it again later", before)
     kind = pl.col("failure").str.replace_all("_", " ", literal=True)
+    all_done = pl.coalesce(
+        pl.when(all_iterations).then(pl.format("all {} iterations done", grouped(planned))),
+        pl.format("all {} epochs done", brief(pl.col("epochs_planned"))),
+    )
     verdicts: list[tuple[pl.Expr, str, pl.Expr]] = [
-        (reached, "finished", pl.format("all {} iterations done", grouped(planned))),
+        (reached, "finished", all_done),
         (early, "finished", pl.format("early stop {}", before)),
         (failed, "failed", pl.format("{} {}: {}", kind, before, pl.col("failure_message").fill_null("no message"))),
         (stopped, "interrupted", pl.format("{} {}", pl.col("ending").str.replace_all("_", " ", literal=True), before)),
-        (alive, "running", pl.format("{}, written {} ago", place, span(age))),
-        (near, "finished", pl.format("{}, within one line interval of the plan", place)),
+        (alive, "running", pl.format("{}, written {} ago", place(), span(age))),
+        (near, "finished", pl.format("{}, within one line interval of the plan", place())),
         (evaluated, "unknown", pl.lit("an evaluation: the log holds no training record")),
         (
-            planned.is_null() & (pl.col("train_records") > 0),
+            planned.is_null()
+            & (pl.col("epochs_planned").is_null() | pl.col("epochs_done").is_null())
+            & (pl.col("train_records") > 0),
             "unknown",
             pl.format("the log does not say how much was planned; it ends {}", before),
         ),
+        (((age < GONE_S) & ~clocked).fill_null(False), "unknown", unclocked),
         ((age < GONE_S).fill_null(False), "stalled", idle),
     ]
     state, reason = pl.lit("interrupted"), quiet

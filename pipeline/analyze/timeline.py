@@ -7,7 +7,7 @@ not joined yet: an attempt that cannot be joined safely stays a run of its own.
 
 import polars as pl
 
-from ..tables import ATTEMPTS
+from ..tables import ATTEMPTS, trains
 from . import pace, places
 from .stats import product
 
@@ -15,16 +15,16 @@ BARS = ("tqdm",)
 NO_TRAINING = ("nvidia_smi", "gpustat", "slurm")
 KEY_BITS = 40  # lines of one log in a combined (log, line) key
 ORDER = ["key", "redraw", "piece"]
-TRAIN = pl.col("phase").is_null() | (pl.col("phase") == "train")
 ROW_COLUMNS = (
     *("log_id", "line", "redraw", "piece", "format", "phase", "epoch", "iter", "iters_per_epoch", "global_iter"),
     *("iters_planned", "epochs_planned", "s_per_iter", "data_s_per_iter", "eta_s", "memory_mib", "lr", "logged_at"),
+    "samples_seen",
 )
 
 
 def summarize(progress: pl.LazyFrame) -> pl.LazyFrame:
     """Per log and format: rows, training rows, and the line of the first training row."""
-    train = TRAIN & ~pl.col("format").is_in(BARS)
+    train = trains() & ~pl.col("format").is_in(BARS)
     return progress.group_by("log_id", "format").agg(
         rows=pl.len(),
         train_rows=train.sum(),
@@ -106,7 +106,7 @@ def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
         progress.select(ROW_COLUMNS)
         .with_columns(log=number(speaking))
         .filter(pl.col("log").is_not_null())
-        .with_columns(key=key("log", "line"), train=TRAIN, val=(pl.col("phase") == "val").fill_null(False))
+        .with_columns(key=key("log", "line"), train=trains(), val=(pl.col("phase") == "val").fill_null(False))
         .with_columns(
             done=pl.coalesce(
                 "global_iter", (pl.col("epoch").cast(pl.Int64) - 1) * pl.col("iters_per_epoch") + pl.col("iter")
@@ -216,7 +216,9 @@ def measure(
         pl.col("done").max().alias("last_record_iter"),
         pl.col("line").max().alias("last_record_line"),
         *(pl.col(name).drop_nulls().last() for name in ("iters_per_epoch", "iters_planned", "epochs_planned", "eta_s")),
+        pl.col("epoch").min().alias("first_epoch"),
         pl.col("epoch").max().alias("last_epoch"),
+        pl.col("samples_seen").drop_nulls().last(),
         pl.coalesce(pl.col("gap_iters").filter("near").median(), pl.col("gap_iters").median())
         .round()
         .cast(pl.Int64)

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from ..store import Store
-from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SOURCES
+from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SOURCES, trains
 from . import curves, markdown, words
 from .fleet_page import index
 from .model import Chart, Picture
@@ -183,7 +183,7 @@ def _heads(store: Store, log_ids: pl.DataFrame) -> pl.DataFrame:
     return (
         store.scan(PROGRESS)
         .filter(
-            pl.col("phase").is_null() | (pl.col("phase") == "train"),
+            trains(),
             pl.any_horizontal(pl.col(totals).is_not_null()),
         )
         .select("log_id", "line", *totals)
@@ -199,10 +199,19 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     """The charts of one run, from the rows of its logs alone; `attempts` are the run's."""
     log_ids = [log["log_id"] for log in tables.logs]
     ours = pl.col("log_id").is_in(log_ids)
-    progress = store.scan(PROGRESS).filter(ours).select(curves.PROGRESS_COLUMNS).collect()
-    losses = store.scan(METRICS).filter(ours, pl.col("name") == "loss").select(curves.LOSS_COLUMNS).collect()
+    shown = ours & (trains() | pl.col("phase").is_not_null())
+    progress = store.scan(PROGRESS).filter(shown).select(curves.PROGRESS_COLUMNS).collect()
+    losses = store.scan(METRICS).filter(shown, pl.col("name") == "loss").select(curves.LOSS_COLUMNS).collect()
     events = store.scan(EVENTS).filter(ours, pl.col("kind").is_in(["checkpoint", "resume"])).collect()
     length = tables.run["iters_per_epoch"]
+    if (
+        store.scan(FACTS)
+        .filter(ours, pl.col("name") == "counter", pl.col("value") == "samples")
+        .limit(1)
+        .collect()
+        .height
+    ):
+        progress = curves.in_iterations(progress, tables.run["batch_size"])
     rows = curves.curve_records(
         progress, losses, attempts, iters_per_epoch=length, iters_planned=tables.run["iters_planned"]
     )

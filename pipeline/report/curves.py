@@ -77,6 +77,16 @@ def curve_records(
     ).filter(pl.col("x").is_not_null())
 
 
+def in_iterations(progress: pl.DataFrame, batch_size: int | None) -> pl.DataFrame:
+    """`progress` of a counter that counts samples, in batches of so many; without a batch size only epochs are left."""
+    batch = pl.lit(batch_size, pl.Int64)
+    counters = ("iter", "iters_per_epoch", "global_iter")
+    return progress.with_columns(*((pl.col(name) / batch).ceil().cast(pl.Int64) for name in counters)).with_columns(
+        global_iter=(pl.col("epoch") - 1) * pl.col("iters_per_epoch") + pl.col("iter"),
+        s_per_iter=pl.col("s_per_iter") * batch,
+    )
+
+
 def _of_attempts(records: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     """Only the lines of the run's attempts, with `turn`, the order of these attempts in time."""
     if attempts.is_empty():

@@ -23,11 +23,13 @@ class Shelf:
         frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, infer_schema_length=None)
         self.rows.setdefault(table.name, []).append(conform(frame, table))
 
-    def log(self, path: str, formats: list[str], modified_at: datetime = LONG_AGO, root: str = ROOT) -> str:
+    def log(
+        self, path: str, formats: list[str], modified_at: datetime = LONG_AGO, root: str = ROOT, **more: object
+    ) -> str:
         """A row in `logs`; its log_id is made of the path."""
         log_id = path.replace("/", ":")
         row = {"log_id": log_id, "root": root, "path": path, "formats": formats, "modified_at": modified_at}
-        self.add(LOGS, [row | {"status": "parsed", "owner": "ada"}])
+        self.add(LOGS, [row | {"status": "parsed", "owner": "ada"} | more])
         return log_id
 
     def facts(self, log_id: str, source: str, line: int, **values: object) -> None:

@@ -137,3 +137,71 @@ def test_copied_log(shelf: Any) -> None:
     log = shelf.log("net/a.log", ["mmengine"], modified_at=NOW - timedelta(minutes=1))
     shelf.by_iter(log, range(10, 101, 10), 1000, datetime(2024, 1, 1), 1.0)
     assert shelf.run()["state"] == "interrupted"
+
+
+def unstamped(shelf: Any, age: timedelta, **more: object) -> dict[str, Any]:
+    """A log without stamps that stands at 100 of 1,000 iterations."""
+    log = shelf.log("net/a.log", ["mmengine"], modified_at=NOW - age, **more)
+    shelf.by_iter(log, range(10, 101, 10), 1000, None, 1.0)
+    return shelf.run()
+
+
+def test_young_file_without_stamps(shelf: Any) -> None:
+    """A fresh clone has young files: without a clock in the log that says nothing, and the reason says so."""
+    for age in (timedelta(minutes=1), timedelta(hours=1)):
+        run = unstamped(type(shelf)(), age)
+        assert run["state"] == "unknown"
+        assert "100 of 1,000 iterations" in run["state_reason"]
+        assert "may be a copy" in run["state_reason"]
+
+
+def test_old_file_without_stamps(shelf: Any) -> None:
+    """A file that nobody wrote for a day holds no running process, whatever its age was made by."""
+    assert unstamped(shelf, timedelta(days=1))["state"] == "interrupted"
+
+
+def test_file_that_grew(shelf: Any) -> None:
+    """A file that was smaller at the read before is written by somebody."""
+    assert unstamped(shelf, timedelta(minutes=1), bytes=2000, bytes_before=1000)["state"] == "running"
+
+
+def test_rewritten_smaller(shelf: Any) -> None:
+    """A file that became smaller was replaced: no sign of life."""
+    assert unstamped(shelf, timedelta(minutes=1), bytes=1000, bytes_before=2000)["state"] == "unknown"
+
+
+def epochs_alone(shelf: Any, epochs: range, planned: int) -> dict[str, Any]:
+    """Lines of whole epochs, without a counter within them."""
+    from trainqc.pipeline.tables import PROGRESS
+
+    log = shelf.log("net/a.log", ["pytorch"])
+    row = {"log_id": log, "redraw": 0, "piece": 0, "format": "pytorch", "phase": "train", "epochs_planned": planned}
+    shelf.add(PROGRESS, [row | {"line": 10 + epoch, "epoch": epoch} for epoch in epochs])
+    return shelf.run()
+
+
+@pytest.mark.parametrize("epochs", [range(1, 11), range(10)])
+def test_epochs_alone(shelf: Any, epochs: range) -> None:
+    """`Epoch 10/10` without iterations is the end, also where epochs are counted from 0."""
+    run = epochs_alone(shelf, epochs, 10)
+    assert (run["state"], run["state_reason"], run["epochs_done"]) == ("finished", "all 10 epochs done", 10.0)
+
+
+def test_epochs_alone_short_of_the_plan(shelf: Any) -> None:
+    """Epoch 9 of 10 is not the end."""
+    run = epochs_alone(shelf, range(1, 10), 10)
+    assert (run["state"], run["epochs_done"]) == ("interrupted", 9.0)
+    assert "at 9 of 10 epochs" in run["state_reason"]
+
+
+def test_samples_within_the_epoch(shelf: Any) -> None:
+    """`Train Epoch: 2 [30000/60000]`: half of the second epoch, and no end that nobody planned."""
+    from trainqc.pipeline.tables import PROGRESS
+
+    log = shelf.log("net/a.log", ["pytorch"])
+    row = {"log_id": log, "redraw": 0, "piece": 0, "format": "pytorch", "phase": "train"}
+    shelf.add(PROGRESS, [row | {"line": 2, "epoch": 1, "samples_seen": 59_000}])
+    shelf.add(PROGRESS, [row | {"line": 3, "epoch": 2, "samples_seen": 30_000}])
+    shelf.facts(log, "log", 2, num_samples=60_000)
+    run = shelf.run()
+    assert (run["epochs_done"], run["state"]) == (1.5, "unknown")
