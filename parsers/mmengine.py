@@ -51,7 +51,11 @@ VALUES = {
     "data_time": FLOAT,
     "memory": FLOAT,
 }
-PAIRS = Pairs(r"(?P<name>[^\s:]+): (?P<value>(?:[0-9]+ days?, )?[^ ]+)", VALUES)
+NAME = r"(?:[^\s:]|:[^\s])+(?: (?:[^\s:]|:[^\s])+)*"  # `coco/AP (M)`, `AP@0.50:0.95`: blanks, and colons within
+PAIRS = Pairs(
+    rf"(?P<name>{NAME}): (?P<value>(?:[0-9]+ days?, )?(?:\[[^\]]*\]|\{{[^}}]*\}}|[^ ]+))",
+    VALUES,
+)
 STAMPED = {"logged_at": STAMP}
 
 TRAIN = Record(
@@ -80,6 +84,8 @@ EVAL = Record(
         "2023/06/04 17:30:24 - mmengine - INFO - Epoch(val)   [5][1/6]    eta: 0:00:07  time: 1.461756  "
         "data_time: 1.435650  memory: 180  ",
         "11/20 16:48:57 - mmengine - INFO - Iter(val) [26/26]    acc: 0.5000  n: 26  data_time: 0.0012  time: 0.0013",
+        "06/04 15:22:27 - mmengine - INFO - Epoch(test) [6/6]    coco/AP .5: 1.000000  coco/AP (M): -1.000000  "
+        "recall_classwise: [84.25, 91.5]  data_time: 0.8750  time: 1.2753",
     ),
 )
 

@@ -60,10 +60,13 @@ def learn(record: Record, text: str) -> Layout | None:
     parts: list[tuple[str, tuple[Group, ...], str]] = []
     constants: list[tuple[Group, str]] = []
     pattern, skip, groups, position = "^", "^", [], 0
-    for start, end, group in spans:
+    for start, end, named, group in spans:
         if start < position:
             return None
-        words = generalised(text[position:start], before_number=group.field in _NUMERIC)
+        named = max(named, position)
+        words = generalised(text[position:named]) + generalised(
+            text[named:start], before_number=group.field in _NUMERIC, digits=named == start
+        )
         if _is_constant(group, text[start:end]):
             pattern += words + _escaped(text[start:end])
             skip += words + _escaped(text[start:end])
@@ -89,13 +92,14 @@ def _is_constant(group: Group, text: str) -> bool:
     return group.kind == "field" and group.field is TEXT and not any(c.isdigit() for c in text)
 
 
-def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tuple[int, int, Group]]:
+def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tuple[int, int, int, Group]]:
+    """Where each group begins and ends, and where its printed name begins (a pair's; else where the group does)."""
     named = match.groupdict()
     for name, field in record.fields.items():
         if named.get(name) is not None:
-            yield *match.span(name), Group("field", name, field)
+            yield *match.span(name), match.start(name), Group("field", name, field)
     if named.get("tail"):
-        yield *match.span("tail"), Group("tail", "tail", TEXT)
+        yield *match.span("tail"), match.start("tail"), Group("tail", "tail", TEXT)
     if record.pairs is None or named.get("pairs") is None:
         return
     start, end = match.span("pairs")
@@ -107,7 +111,8 @@ def _spans(record: Record, text: str, match: "regex.Match[str]") -> Iterator[tup
             continue
         seen.add(name)
         at = (start + pair.start("value"), start + pair.end("value"))
-        yield *at, Group("known" if name in known else "free", name, known.get(name) or _free(value))
+        group = Group("known" if name in known else "free", name, known.get(name) or _free(value))
+        yield *at, start + pair.start("name"), group
 
 
 def _free(value: str) -> Field:
@@ -118,14 +123,21 @@ def _class(field: Field, text: str) -> str:
     return generalised(text) if field.layout is None or not text else field.layout
 
 
-def generalised(text: str, *, before_number: bool = False) -> str:
-    """A pattern for text of the same words: digits and runs of blanks may differ. Blanks before a number may vanish."""
+def generalised(text: str, *, before_number: bool = False, digits: bool = True) -> str:
+    """A pattern for text of the same words: digits and runs of blanks may differ. Blanks before a number may vanish.
+
+    Without `digits` these stay as they are: they tell a pair's name from another, `loss_1` from `loss_2`.
+    """
     pieces: list[str] = []
-    for piece in regex.split(r"([0-9]+| +)", text):
+    for piece in regex.split(r"([0-9]+| +)" if digits else "( +)", text):
         if not piece:
             continue
         pieces.append(
-            "[0-9]+" if piece[0].isdigit() and piece.isascii() else " +" if piece[0] == " " else _escaped(piece)
+            "[0-9]+"
+            if digits and piece[0].isdigit() and piece.isascii()
+            else " +"
+            if piece[0] == " "
+            else _escaped(piece)
         )
     if pieces and before_number:
         if pieces[-1] == " +":

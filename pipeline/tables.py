@@ -267,6 +267,7 @@ ATTEMPTS = declare(
     iters             i64   iter  training iterations that the attempt did
     superseded_iters  i64   iter  of these, done again by a later attempt after a resume
     train_records     i64   rows  training records of the format that speaks
+    eval_records      i64   rows  its validation and test records; null where bars speak
     start_iter        i64   iter  global iterations done when the attempt began: 0, or where it resumed
     first_iter        i64   iter  global iteration of the first training record
     last_iter         i64   iter  last global iteration that a record, a checkpoint or a validation proves

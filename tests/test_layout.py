@@ -34,6 +34,23 @@ def test_lines_of_one_layout_differ_in_numbers() -> None:
     assert fits("step 1: loss=0.5 lr=0.1", *other) == [False] * len(other)
 
 
+def test_a_name_keeps_its_digits() -> None:
+    """`loss_1` and `loss_2` are two metrics: a layout learned from one does not read the other under its name."""
+    numbered = Record(
+        name="step",
+        hints=("step ",),
+        pattern=r"^step (?P<n>[0-9]+):(?P<pairs>.*)$",
+        fields={"n": INT},
+        pairs=Pairs(r"(?P<name>[a-z_0-9]+)=(?P<value>[^ ]*)"),
+        examples=("step 1: loss_1=0.5",),
+    )
+    layout = learn(numbered, "step 1: loss_1=0.5 acc_5=0.7")
+    assert layout is not None
+    lines = ["step 22: loss_1=0.25  acc_5=0.7", "step 2: loss_2=0.5 acc_5=0.7", "step 2: loss_1=0.5 acc_1=0.7"]
+    whole, _ = _read(layout, pl.Series("text", lines))
+    assert whole.to_list() == [True, False, False]
+
+
 def test_a_layout_knows_its_groups() -> None:
     """Fields, known pairs, free pairs and the tail are told apart; a name that stands twice counts once."""
     layout = learn(STEP, "step 1: loss=0.5 lr=0.1 loss=0.7|more")

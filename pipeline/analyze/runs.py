@@ -37,7 +37,7 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.col("ended_at").max(),
             last,
             pl.col("line_s").drop_nulls().last(),
-            pl.col("train_records").sum(),
+            pl.col("train_records", "eval_records").sum(),
             pl.col("checkpoint_iter").max(),
             pl.col("last_record_line").last(),
             pl.col("samples_seen").last(),
@@ -91,7 +91,7 @@ def headline(
     )
     frame = sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
     frame = sample_counters.judged(counting.count(frame)).with_columns(epochs_done=epochs_done())
-    frame = state.judge(frame.with_columns(evaluates=pl.col("log_val_iters").is_not_null()), now)
+    frame = state.judge(frame.with_columns(evaluates=pl.col("eval_records") > 0), now)
     return caveats(rates(named(frame, logs))).sort("started_at", "name", nulls_last=True)
 
 

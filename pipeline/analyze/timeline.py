@@ -236,6 +236,7 @@ def measure(
             pl.col("memory_mib").max().alias("memory_peak_mib"),
             pl.col("iters_per_epoch").filter("val").drop_nulls().last().alias("val_iters"),
             pl.col("epoch").filter("val").max().cast(pl.Int64).alias("val_epoch"),
+            (~pl.col("train")).sum().cast(pl.Int64).alias("eval_records"),
         )
     )
     happened = (

@@ -119,6 +119,18 @@ def test_evaluation(shelf: Any) -> None:
     assert (run["state"], run["val_iters"], run["iters_done"]) == ("unknown", 11, None)
 
 
+def test_test_alone(shelf: Any) -> None:
+    """A log of a test alone is no training that broke off before its first record."""
+    from trainqc.pipeline.tables import PROGRESS
+
+    log = shelf.log("net/a.log", ["mmengine"])
+    shelf.event(log, 1, "start")
+    row = {"log_id": log, "line": 9, "redraw": 0, "piece": 0, "format": "mmengine", "phase": "test", "iter": 11}
+    shelf.add(PROGRESS, [row])
+    assert shelf.run()["state"] == "unknown"
+    assert shelf.tables().findings.is_empty()
+
+
 def test_validation_proves_the_epoch(shelf: Any) -> None:
     """`Epoch(val) [5]` says that five epochs are done, though the last line of the fifth is [200/201]."""
     from trainqc.pipeline.tables import PROGRESS
