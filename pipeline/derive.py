@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .analyze import bars, best, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
+from .analyze import bars, best, copies, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
@@ -102,22 +102,27 @@ def analyze(
         events.filter(pl.col("kind") == "start"),
     )
     batches = Batches(parsed, events, speaking, logs)
-    measured = [attempts_of(batch) for batch in batches]
-    if not measured:
+    parts = [(attempts_of(batch), batch.marks) for batch in batches]
+    if not parts:
         return nothing(told)
-    attempts = timeline.assign_runs(pl.concat(measured, how="vertical_relaxed"))
+    measured = pl.concat([part for part, _ in parts], how="vertical_relaxed")
+    yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
+    doubled = copies.found(pl.concat([marks for _, marks in parts]), measured, yearless)
+    attempts = timeline.assign_runs(measured.join(doubled, on=["log_id", "attempt"], how="anti"))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
-    members = members_of(attempts, speaking)
+    copied = copies.placed(doubled, attempts, measured)
+    heard = pl.concat([attempts, copied], how="diagonal_relaxed")
+    members = members_of(heard, speaking)
     facts = pl.concat(
         [resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming"), told]
     )
-    stated = resolve.of_runs(facts, attempts, members)
+    stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
     headline = runs.headline(
         attempts,
         resolve.wide(resolve.chosen(stated), run_ids),
-        state.last_words(events, attempts),
-        best.of_runs(best.said(events, attempts), best.measured(parsed["metrics"]).collect(), attempts),
+        state.last_words(events, heard),
+        best.of_runs(best.said(events, heard), best.measured(parsed["metrics"]).collect(), attempts),
         telemetry(parsed["gpu"]),
         members,
         logs,
@@ -130,7 +135,7 @@ def analyze(
     attempts = sample_counters.of_attempts(attempts, headline)
     found = findings.table(headline, attempts, resolve.conflicts(stated))
     return Tables(
-        attempts=only(attempts, ATTEMPTS).sort("log_id", "attempt"),
+        attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(turns, EPOCHS),
         findings=conform(found, FINDINGS),
@@ -158,6 +163,7 @@ class Batch:
     clocks: pl.DataFrame
     bar_turns: pl.DataFrame
     bar_paces: pl.DataFrame
+    marks: pl.DataFrame
 
 
 class Batches:
@@ -168,6 +174,7 @@ class Batches:
     ) -> None:
         self.parsed, self.events, self.logs = parsed, events, logs
         alone = speaking.filter(pl.col("leader").is_null())
+        self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
         self.parts = (
             alone.with_columns(part=number).partition_by("part", include_key=False, maintain_order=True)
@@ -199,7 +206,8 @@ class Batches:
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
         )
         turns, paces = self.read_bars(progress, speaking.filter("is_bar"))
-        return Batch(speaking, rows, cuts, events, stamps, turns, paces)
+        marks = copies.marks(rows, cuts, self.alike.join(text, on="log_id", how="semi"))
+        return Batch(speaking, rows, cuts, events, stamps, turns, paces, marks)
 
     def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))

@@ -258,6 +258,7 @@ ATTEMPTS = declare(
     log_id            str   ·     the log
     attempt           i32   ·     1-based process lifetime within the log
     run_id            str   ·     the run that it belongs to
+    copy_of           str   ·     log that speaks for it, where this is a copy of one process
     format            str   ·     format that speaks for the attempt
     rank              i32   ·     rank that printed it, where it says so
     first_line        i64   ·     first line of the attempt

@@ -7,6 +7,7 @@ mmengine writes `<work_dir>/<stamp>/<stamp>.log` beside `<work_dir>/<stamp>/vis_
 import polars as pl
 
 STAMP = r"^((offline-)?run-)?\d{8}_\d{6}"
+STAMPED_LOG = r"\d{8}_\d{6}[^/]*$"  # a log that mmengine or mmcv named after the second of its start
 COPY = r"\.jsonl?(\.(gz|bz2|xz|zst))?$"
 ENDINGS = r"(\.(log|txt|out|err|json|jsonl|bin|gz|bz2|xz|zst))+$"
 # folder and file names that every project has, or that are numbers only: they name no run

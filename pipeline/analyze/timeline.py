@@ -300,7 +300,7 @@ def measure(
 
 
 # what an attempt knows before runs are told apart
-LATER = ("run_id", "superseded_iters", "final_loss", "nan_losses", "nan_loss_line")
+LATER = ("run_id", "copy_of", "superseded_iters", "final_loss", "nan_losses", "nan_loss_line")
 MEASURED = [*(name for name in ATTEMPTS.schema if name not in LATER), "folder", "parent", "path"]
 
 

@@ -107,7 +107,9 @@ def build(
             basis = _basis(tables)
             made = before.charts.get(run_id)
             if made is None or made["basis"] != basis or not folder.holds(_chart_files(stem, made)):
-                charts = run_charts(store, tables, chosen.attempts.filter(pl.col("run_id") == run_id))
+                charts = run_charts(
+                    store, tables, chosen.attempts.filter((pl.col("run_id") == run_id) & pl.col("copy_of").is_null())
+                )
                 for chart in charts:
                     folder.write(f"runs/{stem}/{chart.name}.png", _draw(chart))
                 drawn += len(charts)
