@@ -35,6 +35,7 @@ BOUNDS: dict[str, Range] = {
 """What is looked for where nothing is claimed. A claim beyond holds."""
 
 CANDIDATES = 300  # boxes looked at in one search: some hundredths of a second, far more than any real run needs
+PIECES = 40  # so many boxes of one rule are told apart
 MANY = 1024  # so many ranks are tried one by one where whole epochs alone decide: more divide too little to tell
 FEW = 64  # so many numbers are tried one by one where a range would hide which of them divide
 
@@ -251,8 +252,17 @@ def _fall(
 # ── cutting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def search(box: Box, rule: Rule, known: Known, budget: int) -> tuple[list[Box], int]:
-    """All boxes that may hold solutions, the plainest first, and how many were looked at."""
+def search(box: Box, rule: Rule, known: Known) -> tuple[list[Box], int]:
+    """All boxes that may hold solutions, and how many were looked at. Where pieces abound they tell little: then one
+    rank stands apart from several, and the rest stays as it is."""
+    fine, tried = _search(box, rule, known)
+    if len(fine) <= PIECES:
+        return fine, tried
+    coarse, more = _search(box, rule, Known(known.claimed, samples=False, counts=False))
+    return coarse, tried + more
+
+
+def _search(box: Box, rule: Rule, known: Known) -> tuple[list[Box], int]:
     found: list[Box] = []
     left: list[tuple[Box, frozenset[str]]] = [(box, frozenset())]
     tried = 0
@@ -263,9 +273,11 @@ def search(box: Box, rule: Rule, known: Known, budget: int) -> tuple[list[Box], 
             box = narrow(box, rule)
         except NothingError:
             continue
-        pieces = None if tried + len(left) > budget else _cut(box, rule, known, cut)
+        pieces = _cut(box, rule, known, cut) if tried + len(left) < CANDIDATES else None
         if pieces is None:
             found.append(box)
+            if len(found) > PIECES and known.samples:
+                break
         else:
             name, ranges = pieces
             left.extend(({**box, name: r}, cut | {name + str(f"{name}False" in cut)}) for r in ranges)

@@ -246,19 +246,24 @@ def spans(one: Explanation, name: str) -> tuple[float, float] | None:
 
 
 UPDATED = ("updates_per_epoch", "updates_planned")
+FIXED = tuple(name for name in ("num_samples", *NUMBERS) if name not in UPDATED)
+Spans = dict[str, tuple[float, float] | None]
 
 
 def merged(explanations: Iterable[Explanation]) -> list[Explanation]:
     """The most plausible first. One that differs from one before by its name alone is named there; where they differ
     in what becomes of windows, the updates are as open as that leaves them."""
     kept: list[Explanation] = []
+    extents: list[Spans] = []
     for one in sorted(explanations, key=order):
+        extent = {name: spans(one, name) for name in FIXED}
         for at, other in enumerate(kept):
-            if other.contradicts == one.contradicts and _holds(other, one):
+            if _holds(extents[at], extent):
                 kept[at] = _both(other, one)
                 break
         else:
             kept.append(one)
+            extents.append(extent)
     return kept
 
 
@@ -266,14 +271,14 @@ def order(one: Explanation) -> tuple[int, bool, float]:
     return len(one.contradicts), one.far, one.cost
 
 
-def _holds(wide: Explanation, one: Explanation) -> bool:
+def _holds(wide: Spans, one: Spans) -> bool:
     """Whether every number of one but its updates lies in the ranges of the other, and the run ends alike."""
-    if (wide.epochs is None) != (one.epochs is None) and "epochs_planned" not in wide.ranges:
+    if (wide["epochs"] is None) != (one["epochs"] is None):
         return False
-    for name in ("num_samples", *NUMBERS):
-        outer, inner = spans(wide, name), spans(one, name)
-        if outer is None or name in UPDATED or (name == "drop_last" and wide.drop_last is None):
+    for name, outer in wide.items():
+        if outer is None:
             continue
+        inner = one[name]
         if inner is None or inner[0] < outer[0] or inner[1] > outer[1]:
             return False
     return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
-from .boxes import BOUNDS, CANDIDATES, ENDLESS, Box, Known, Rule, search
+from .boxes import BOUNDS, ENDLESS, Box, Known, Rule, search
 from .claims import Claims, Explanation, Verdict
 from .explanations import LETTERS, NUMBERS, Case, explanation, merged, order, spans
 from .identities import AS_MANY_BATCHES, SAMPLERS, UNPLANNED, UPDATES, Sampler, Updates, frameworks, in_versions
@@ -202,7 +202,7 @@ def _fits(
                 start = _of_ranks(variant.box, group, samplers, claimed, related)
                 if start is None:
                     continue
-                boxes, more = search(start, rule, known, CANDIDATES)
+                boxes, more = search(start, rule, known)
                 tried += more
                 case = Case(rule, group, places, updates, filtered=variant.filtered, cycled=variant.cycled, **common)
                 found += [explanation(one, case) for one in boxes]
