@@ -32,6 +32,7 @@ from .analyze.solve import solve
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
+    ALTERNATIVES,
     ATTEMPTS,
     CLAIMS,
     CLOCKS,
@@ -76,6 +77,7 @@ class Tables:
     findings: pl.DataFrame
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    alternatives: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -107,6 +109,7 @@ def derive(
             (FINDINGS, tables.findings),
             (CLAIMS, tables.claims),
             (EXPLANATIONS, tables.explanations),
+            (ALTERNATIVES, tables.alternatives),
         ):
             writer.replace(table, frame)
         writer.commit()
@@ -174,6 +177,7 @@ def analyze(
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
+        alternatives=judged.alternatives,
         user_facts=conform(told, FACTS),
     )
 
@@ -186,6 +190,7 @@ def nothing(told: pl.DataFrame) -> Tables:
         findings=FINDINGS.empty(),
         claims=CLAIMS.empty(),
         explanations=EXPLANATIONS.empty(),
+        alternatives=ALTERNATIVES.empty(),
         user_facts=conform(told, FACTS),
     )
 
