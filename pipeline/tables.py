@@ -414,6 +414,18 @@ RUNS = declare(
     """,
 )
 
+SNAPSHOTS = Table(
+    "snapshots",
+    1,
+    (
+        Column("as_of", TYPES["utc"], "", "when the report was made; a run stood so until its next row"),
+        Column(
+            "gone", TYPES["bool"], "", "the run is no longer among the runs: its log belongs to another; never null"
+        ),
+        *RUNS.columns,
+    ),
+)
+
 PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
 DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS)
-TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED)}
+TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED, SNAPSHOTS)}
