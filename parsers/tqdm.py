@@ -131,7 +131,8 @@ CUT = Record(
 BARE = Record(
     name="bare",
     hints=("%|",),
-    pattern=r"^(?P<desc>[^|]*?)(?P<pct>[0-9]{1,3})%\|[^|A-Za-z/\[]+\| *(?P<cut>(?:[0-9.]+[kKMGTPEZY]?(?:/[0-9.]*[kKMGTPEZY]?)?)?) *$",
+    pattern=r"^(?P<desc>[^|]*?)(?P<pct>[0-9]{1,3})%\|[^|A-Za-z/\[]+\| *"
+    r"(?P<cut>(?:[0-9.]+[kKMGTPEZY]?(?:/[0-9.]*[kKMGTPEZY]?)?)?) *$",
     fields={"desc": TEXT, "pct": skipped("[0-9]+"), "cut": skipped("[0-9./kKMGTPEZY]*")},
     examples=("as wide as the terminal:   1%| | ", "as wide as the terminal:   1%|█▏        | 12/1"),
 )

@@ -426,14 +426,13 @@ def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
 
 
 def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
+    """The text of the lines that facts, events and issues cite, and of the records that findings and headlines cite."""
     cited = [
         frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
     ]
     cited.append(settled.issues.select("log", "line"))
     if (progress := settled.tables.get("progress")) is not None:
-        by_log = progress.select("log", "line").group_by("log")
-        cited += [by_log.agg(pl.min("line")), by_log.agg(pl.max("line"))]
+        cited += citable(progress, settled.tables.get("events"))
     wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
     frame = claims.lines.frame
     if claims.lines.physical.height == 1:
@@ -447,6 +446,33 @@ def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state
         redraw="redraw",
         text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
     )
+
+
+def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
+    """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
+    these totals, the last before a counter falls back, and the last before a process starts."""
+    totals = ("iters_per_epoch", "iters_planned")
+    spans = progress.group_by("log", "format", "phase", *totals).agg(first=pl.min("line"), last=pl.max("line"))
+    trained = (
+        progress.lazy()
+        .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
+        .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
+        .drop_nulls("done")
+        .sort("log", "line")
+        .with_columns(falls=(pl.col("done").shift(-1) < pl.col("done")) & (pl.col("log").shift(-1) == pl.col("log")))
+        .collect()
+    )
+    cited = [spans.select("log", line="first"), spans.select("log", line="last")]
+    cited.append(trained.filter("falls").select("log", "line"))
+    if events is not None:
+        starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
+        before = trained.select("log", "line", record="line")
+        cited.append(
+            starts.join_asof(before, on="line", by="log", check_sortedness=False)
+            .select("log", line="record")
+            .drop_nulls("line")
+        )
+    return cited
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
