@@ -29,6 +29,9 @@ WHOLE = {
 }
 
 
+STATED = ("num_samples", "batch_size", "world_size", "grad_accum")
+
+
 def whole(frame: pl.DataFrame) -> pl.DataFrame:
     """Stated counts as whole numbers: a fraction, zero or less states nothing to count with, and has no source."""
     fits = {
@@ -53,6 +56,22 @@ def defaults(frame: pl.DataFrame) -> pl.DataFrame:
         grad_accum=pl.when(silent).then(1).otherwise("grad_accum"),
         grad_accum_from=pl.when(silent).then(pl.lit("config")).otherwise("grad_accum_from"),
         grad_accum_default=silent,
+    )
+
+
+def inferred(frame: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with what nobody says and all explanations of the counting agree on: stated counts where they are null,
+    the others as agreed_<name> for `count`."""
+    joined = frame.join(
+        agreed.rename({n: f"agreed_{n}" for n in agreed.columns if n != "run_id"}), on="run_id", how="left"
+    )
+    open_ = {name: pl.col(name).is_null() & pl.col(f"agreed_{name}").is_not_null() for name in STATED}
+    return joined.with_columns(
+        *(pl.coalesce(name, f"agreed_{name}").alias(name) for name in STATED),
+        *(
+            pl.when(fills).then(pl.lit("inferred")).otherwise(f"{name}_from").alias(f"{name}_from")
+            for name, fills in open_.items()
+        ),
     )
 
 
