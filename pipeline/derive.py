@@ -14,6 +14,7 @@ from .analyze import (
     bars,
     best,
     copies,
+    counting_findings,
     epochs,
     evidence,
     findings,
@@ -164,7 +165,8 @@ def analyze(
     spans = epochs.spans(attempts, counted)
     turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    found = findings.table(headline, attempts, resolve.conflicts(stated))
+    counted = counting_findings.table(headline, judged.claims, judged.explanations, stated)
+    found = findings.table(headline, attempts, resolve.conflicts(stated), counted)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),

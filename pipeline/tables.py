@@ -457,6 +457,10 @@ EXPLANATIONS = declare(
     padded_samples_per_epoch   i64        ·     samples drawn twice in an epoch
     dropped_samples_per_epoch  i64        ·     samples left out of an epoch
     samples_per_epoch          i64        ·     samples drawn in an epoch, padding included
+    cycles                     i64        ·     turns of an outer loop around the epochs
+    open                       list[str]  ·     what it leaves open, as `name: least … most`
+    also                       list[str]  ·     other rules that give the same numbers
+    far                        bool       ·     whether it takes more than one would assume without being told
     assumes                    list[str]  ·     what nobody claimed and has to be so
     contradicts                list[str]  ·     names of the claims that have to go
     would_decide               list[str]  ·     of the run: facts that would tell the explanations apart

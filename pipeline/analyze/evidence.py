@@ -8,6 +8,7 @@ import polars as pl
 
 from . import resolve, timeline
 from .claims import NAMES
+from .stats import ceil_div
 
 COLUMNS = ["run_id", "name", "low", "high", "source", "log_id", "line", "text"]
 SCHEMA = pl.Schema({name: pl.Int64 if name in ("low", "high", "line") else pl.String for name in COLUMNS})
@@ -21,11 +22,11 @@ def claims(stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, ru
     """The claims of every run, distinct, in order: run_id, name, low, high, source, log_id, line, text (of signs only).
 
     `stated` from `resolve.of_runs`; `attempts` with run_id and turn; `signs` (`signs.COLUMNS` beside run_id and turn);
-    `runs` has run_id, format, counter, first_log and grad_accum_default.
+    `runs` from `runs.assembled`.
     """
     said = of_statements(stated)
     told = [said, printed(attempts, runs), of_bars(attempts, stated), defaults(runs), scaled(stated, said), signs]
-    told.append(of_header(stated))
+    told += [of_header(stated), of_samples(runs)]
     wanted = {**SCHEMA, "turn": pl.Int64}
     every = pl.concat(
         [
@@ -122,16 +123,45 @@ def of_bars(attempts: pl.DataFrame, stated: pl.DataFrame) -> pl.DataFrame:
 
 
 def defaults(runs: pl.DataFrame) -> pl.DataFrame:
-    """What a framework does where its dumped configuration sets nothing: accumulation 1 (mmengine)."""
-    silent = runs.filter(pl.col("grad_accum_default").fill_null(False))
-    return silent.select(
+    """What mmengine does where its dumped configuration sets nothing: accumulation 1, and torch's loader keeps the last
+    batch (0.1.0 to 0.10.7)."""
+    silent = {
+        "grad_accum": (1, pl.col("grad_accum_default"), "the configuration sets no accumulation"),
+        "drop_last": (
+            0,
+            pl.col("dumped") & pl.col("drop_last_from").is_null() & (pl.col("format") == "mmengine"),
+            "the configuration does not set drop_last",
+        ),
+    }
+    return pl.concat(
+        [
+            runs.filter(unsaid.fill_null(False)).select(
+                "run_id",
+                name=pl.lit(name),
+                low=pl.lit(value, pl.Int64),
+                high=pl.lit(value, pl.Int64),
+                source=pl.lit("default"),
+                log_id="first_log",
+                text=pl.lit(text),
+            )
+            for name, (value, unsaid, text) in silent.items()
+        ]
+    )
+
+
+def of_samples(runs: pl.DataFrame) -> pl.DataFrame:
+    """Iterations of an epoch where the counter counts samples: ⌈samples / batch size⌉, the last one smaller."""
+    counted = runs.filter((pl.col("samples_per_epoch") > 0) & (pl.col("batch_size") > 0))
+    iters = ceil_div(pl.col("samples_per_epoch"), pl.col("batch_size"))
+    return counted.select(
         "run_id",
-        name=pl.lit("grad_accum"),
-        low=pl.lit(1, pl.Int64),
-        high=pl.lit(1, pl.Int64),
-        source=pl.lit("default"),
-        log_id="first_log",
-        text=pl.lit("the configuration sets no accumulation"),
+        name=pl.lit("iters_per_epoch"),
+        low=iters,
+        high=iters,
+        source=pl.lit("counted"),
+        log_id="batch_size_log",
+        line="batch_size_line",
+        text=pl.lit("the counter counts samples, and grows by the batch size"),
     )
 
 

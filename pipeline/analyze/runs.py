@@ -189,13 +189,14 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     no_samples = pl.col("num_samples").is_null() & trained
+    narrow = (pl.col("samples_hi") < 2 * pl.col("samples_lo")).fill_null(False)
     sentences = [
         (bar & trained, pl.lit("What the bar counts is not known: it is taken for training iterations of one rank.")),
         (
-            no_samples & pl.col("samples_lo").is_not_null(),
+            no_samples & narrow,
             pl.format("The number of samples is not said: the iterations per epoch allow {}.", allowed),
         ),
-        (no_samples & pl.col("samples_lo").is_null(), pl.lit("The number of samples is not said.")),
+        (no_samples & ~narrow, pl.lit("The number of samples is not said.")),
         *unsaid,
         (
             pl.col("grad_accum_default").fill_null(False),

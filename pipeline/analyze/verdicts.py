@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 import polars as pl
 
-from ..tables import CLAIMS, EXPLANATIONS, RUNS, conform
+from ..tables import CLAIMS, EXPLANATIONS, conform
 from .claims import Claim, Claims, Explanation, Verdict
 
 Solve = Callable[[Claims], Verdict]
@@ -23,15 +23,18 @@ FILLED = (
     *("iters_per_epoch", "iters_planned", "updates_per_epoch", "updates_planned"),
 )
 """Columns of `runs` that are inferred where all explanations agree."""
-SAID = tuple(field.name for field in fields(Explanation))
+COUNTS: Schema = {"updates_per_epoch": pl.Float64()}
+SAID = tuple(field.name for field in fields(Explanation) if field.name in EXPLANATIONS.schema)
 CASE_SCHEMA: Schema = {name: CLAIMS.schema[name] for name in CASE}
 EXPLAINED: Schema = {name: dtype for name, dtype in EXPLANATIONS.schema.items() if name != "run_id"}
-AGREED: Schema = {name: RUNS.schema[name] for name in FILLED}
+SPAN: Schema = {"samples_lo": pl.Int64(), "samples_hi": pl.Int64()}
+AGREED: Schema = {**{name: COUNTS.get(name, pl.Int64()) for name in FILLED}, **SPAN}
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The tables `claims` and `explanations`, and what all explanations of a run agree on: run_id and `FILLED`."""
+    """The tables `claims` and `explanations`, and what all explanations of a run agree on: run_id, `FILLED`, and the
+    least and most samples (samples_lo, samples_hi)."""
 
     claims: pl.DataFrame
     explanations: pl.DataFrame
@@ -86,10 +89,15 @@ def explanations(verdict: Verdict) -> list[dict[str, object]]:
             **of_run,
             **{name: as_cell(getattr(explanation, name)) for name in SAID},
             "position": position,
+            "open": [left_open(name, *ends) for name, ends in explanation.ranges.items()],
             "fits": not explanation.contradicts,
         }
         for position, explanation in enumerate(verdict.explanations, 1)
     ]
+
+
+def left_open(name: str, low: int, high: int | None) -> str:
+    return f"{name}: {low:,} or more" if high is None else f"{name}: {low:,} … {high:,}"
 
 
 def as_cell(value: object) -> object:
@@ -97,4 +105,15 @@ def as_cell(value: object) -> object:
 
 
 def agreements(verdict: Verdict) -> list[dict[str, object]]:
-    return [{name: verdict.agreed.get(name) for name in FILLED}]
+    """What all explanations agree on, and what those leave of the samples that fit every claim without being
+    far-fetched."""
+    fits = [one for one in verdict.explanations if not one.contradicts and not one.far]
+    least, most = {one.samples_low for one in fits}, {one.samples_high for one in fits}
+    open_ = not fits or None in least | most
+    return [
+        {
+            **{name: verdict.agreed.get(name) for name in FILLED},
+            "samples_lo": None if open_ else min(low for low in least if low is not None),
+            "samples_hi": None if open_ else max(high for high in most if high is not None),
+        }
+    ]
