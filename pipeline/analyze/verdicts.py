@@ -8,12 +8,17 @@ from dataclasses import dataclass, fields
 
 import polars as pl
 
-from ..tables import CLAIMS, EXPLANATIONS, conform
+from ..tables import CLAIMS, EXPLANATIONS, RUNS, conform
 from .claims import Claim, Claims, Explanation, Verdict
 
 Solve = Callable[[Claims], Verdict]
 Told = Callable[[Verdict], list[dict[str, object]]]
 Schema = Mapping[str, pl.DataType]
+
+MOST = 2**53
+"""What is counted beyond it fits no machine (and no column)."""
+
+SMALL = {name for table in (RUNS, EXPLANATIONS) for name, dtype in table.schema.items() if dtype == pl.Int32()}
 
 CASE = ("name", "low", "high", "source")
 """What of a claim the counting looks at."""
@@ -87,7 +92,7 @@ def explanations(verdict: Verdict) -> list[dict[str, object]]:
     return [
         {
             **of_run,
-            **{name: as_cell(getattr(explanation, name)) for name in SAID},
+            **{name: as_cell(getattr(explanation, name), name) for name in SAID},
             "position": position,
             "open": [left_open(name, *ends) for name, ends in explanation.ranges.items()],
             "fits": not explanation.contradicts,
@@ -100,7 +105,10 @@ def left_open(name: str, low: int, high: int | None) -> str:
     return f"{name}: {low:,} or more" if high is None else f"{name}: {low:,} … {high:,}"
 
 
-def as_cell(value: object) -> object:
+def as_cell(value: object, name: str = "") -> object:
+    """A number that the column of this name does not hold is as good as open."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value if abs(value) < (2**31 if name in SMALL else MOST) else None
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -108,12 +116,12 @@ def agreements(verdict: Verdict) -> list[dict[str, object]]:
     """What all explanations agree on, and what those leave of the samples that fit every claim without being
     far-fetched."""
     fits = [one for one in verdict.explanations if not one.contradicts and not one.far]
-    least, most = {one.samples_low for one in fits}, {one.samples_high for one in fits}
+    least, most = {as_cell(one.samples_low) for one in fits}, {as_cell(one.samples_high) for one in fits}
     open_ = not fits or None in least | most
     return [
         {
-            **{name: verdict.agreed.get(name) for name in FILLED},
-            "samples_lo": None if open_ else min(low for low in least if low is not None),
-            "samples_hi": None if open_ else max(high for high in most if high is not None),
+            **{name: as_cell(verdict.agreed.get(name), name) for name in FILLED},
+            "samples_lo": None if open_ else min(low for low in least if isinstance(low, int)),
+            "samples_hi": None if open_ else max(high for high in most if isinstance(high, int)),
         }
     ]
