@@ -13,6 +13,8 @@ What its lines do not mean
   ends a run whose last line is `[3670/3672]`. By epoch the tail of each epoch is not printed.
 - `memory` is the peak *allocated* since the previous line, in MiB, on this rank. `eta` knows nothing of validation.
 - `Epoch(val) [3][26/26]` is a validation's summary: its times are means over the validation.
+- `Exp name:` stands in front of the train line at every 1,000th iteration of the run, and behind the iteration whose
+  index reaches the loader's length: by iteration, the one that is out of step tells the iterations of an epoch.
 - `GPU number:` is the number of ranks; `GPU 0,1,2,3: NAME` are the devices that the process could see.
 - In the JSON copy `iter` and `step` are global; a val line's `step` is the epoch (by epoch), the iteration, or 0.
 
@@ -514,6 +516,7 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
         ),
         _event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records"), {}),
         _event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again"), {}),
+        _event(matched.rows("experiment"), "exp_name", pl.format("Exp name: {}", "name"), {}),
         _event(
             not_finite.unique("log", keep="first", maintain_order=True),
             "nan_loss",

@@ -10,14 +10,34 @@ from pathlib import Path
 
 import polars as pl
 
-from .analyze import bars, best, copies, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
+from .analyze import (
+    bars,
+    best,
+    copies,
+    counting_findings,
+    epochs,
+    evidence,
+    findings,
+    losses,
+    pace,
+    resolve,
+    runs,
+    sample_counters,
+    signs,
+    state,
+    timeline,
+    verdicts,
+)
+from .analyze.solve import solve
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
     ATTEMPTS,
+    CLAIMS,
     CLOCKS,
     EPOCHS,
     EVENTS,
+    EXPLANATIONS,
     FACTS,
     FINDINGS,
     GPU,
@@ -25,12 +45,15 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SOURCES,
     Table,
     conform,
 )
 
 BATCH_ROWS = 3_000_000  # progress rows held at once; a single log beyond it is a batch of its own
 USER_PART = "user"
+READ = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, SOURCES)
+"""The parsed tables that the derived ones are made of."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +68,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Tables:
-    """The four derived tables and the user's facts, conformed."""
+    """The derived tables and the user's facts, conformed."""
 
     attempts: pl.DataFrame
     runs: pl.DataFrame
     epochs: pl.DataFrame
     findings: pl.DataFrame
+    claims: pl.DataFrame
+    explanations: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -69,7 +94,7 @@ def derive(
     store = Store(out)
     with store.writer("analyze") as writer:
         tables = analyze(
-            {table.name: store.scan(table) for table in (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU)},
+            {table.name: store.scan(table) for table in READ},
             rules,
             values,
             now,
@@ -80,6 +105,8 @@ def derive(
             (RUNS, tables.runs),
             (EPOCHS, tables.epochs),
             (FINDINGS, tables.findings),
+            (CLAIMS, tables.claims),
+            (EXPLANATIONS, tables.explanations),
         ):
             writer.replace(table, frame)
         writer.commit()
@@ -102,12 +129,12 @@ def analyze(
         events.filter(pl.col("kind") == "start"),
     )
     batches = Batches(parsed, events, speaking, logs)
-    parts = [(attempts_of(batch), batch.marks) for batch in batches]
+    parts = [(attempts_of(batch), batch.marks, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
-    measured = pl.concat([part for part, _ in parts], how="vertical_relaxed")
+    measured = pl.concat([part for part, _, _ in parts], how="vertical_relaxed")
     yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
-    doubled = copies.found(pl.concat([marks for _, marks in parts]), measured, yearless)
+    doubled = copies.found(pl.concat([marks for _, marks, _ in parts]), measured, yearless)
     attempts = timeline.assign_runs(measured.join(doubled, on=["log_id", "attempt"], how="anti"))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
     copied = copies.placed(doubled, attempts, measured)
@@ -118,7 +145,7 @@ def analyze(
     )
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
-    headline = runs.headline(
+    said = runs.assembled(
         attempts,
         resolve.wide(resolve.chosen(stated), run_ids),
         state.last_words(events, heard),
@@ -126,25 +153,41 @@ def analyze(
         telemetry(parsed["gpu"]),
         members,
         logs,
-        now,
     )
+    of_updates = signs.of_updates(parsed["progress"]).collect(engine="streaming")
+    shown = pl.concat([*(seen for _, _, seen in parts), of_updates])
+    claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), said)
+    claims = evidence.with_texts(claims, parsed["sources"])
+    judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
+    headline = runs.headline(said, judged.agreed, logs, now)
     counted = sample_counters.as_counted(headline)
     inside = [epochs_of(batch, attempts, counted) for batch in batches]
     spans = epochs.spans(attempts, counted)
     turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    found = findings.table(headline, attempts, resolve.conflicts(stated))
+    counted = counting_findings.table(headline, judged.claims, judged.explanations, stated)
+    found = findings.table(headline, attempts, resolve.conflicts(stated), counted)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(turns, EPOCHS),
         findings=conform(found, FINDINGS),
+        claims=judged.claims,
+        explanations=judged.explanations,
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), conform(told, FACTS))
+    return Tables(
+        attempts=ATTEMPTS.empty(),
+        runs=RUNS.empty(),
+        epochs=EPOCHS.empty(),
+        findings=FINDINGS.empty(),
+        claims=CLAIMS.empty(),
+        explanations=EXPLANATIONS.empty(),
+        user_facts=conform(told, FACTS),
+    )
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -225,6 +268,11 @@ def attempts_of(batch: Batch) -> pl.DataFrame:
     by_rows = timeline.measure(batch.rows, batch.cuts, *of_text, text)
     by_bars = bars.attempts(batch.bar_turns, batch.bar_paces, batch.clocks, batch.speaking)
     return pl.concat([by_rows, by_bars], how="vertical_relaxed")
+
+
+def signs_of(batch: Batch) -> pl.DataFrame:
+    text = batch.speaking.filter(~pl.col("is_bar"))
+    return signs.of_records(batch.rows, batch.events, batch.cuts, text)
 
 
 def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:

@@ -214,6 +214,7 @@ def measure(
         pl.len().cast(pl.Int64).alias("train_records"),
         pl.col("done").drop_nulls().first().alias("first_iter"),
         pl.col("done").max().alias("last_record_iter"),
+        pl.col("line").min().alias("first_record_line"),
         pl.col("line").max().alias("last_record_line"),
         *(pl.col(name).drop_nulls().last() for name in ("iters_per_epoch", "iters_planned", "epochs_planned", "eta_s")),
         pl.col("epoch").min().alias("first_epoch"),
