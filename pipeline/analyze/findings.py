@@ -39,8 +39,9 @@ def rows(
     )
 
 
-def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame) -> pl.DataFrame:
-    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`."""
+def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, restarts: pl.DataFrame) -> pl.DataFrame:
+    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`, `restarts`
+    from `cycles.findings`."""
     return pl.concat(
         [
             failed(runs),
@@ -52,6 +53,9 @@ def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame) -
             miscounted(runs),
             redone(attempts),
             surplus(runs),
+            restarts.select(
+                "run_id", "code", "message", "log_id", "line", severity=pl.lit("info"), advice=pl.lit(None, pl.String)
+            ).select(COLUMNS),
         ]
     ).sort(
         "run_id",
