@@ -301,6 +301,8 @@ ATTEMPTS = declare(
     final_loss        f64   ·     last train loss of the log, where it falls into this attempt
     nan_losses        i64   rows  train losses of the log that are not a number, where the first falls into this attempt
     nan_loss_line     i64   ·     line of the first of them
+    begun_by          str   ·     why it begins: log, start, resume, counter (fell back), anew (new model) or plan
+    cycles            i32   ·     turns within it, where the epoch counter starts again and the model goes on
     """,
 )
 

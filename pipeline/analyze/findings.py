@@ -40,9 +40,15 @@ def rows(
     )
 
 
-def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
+def table(
+    runs: pl.DataFrame,
+    attempts: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    counted: pl.DataFrame,
+    restarts: pl.DataFrame,
+) -> pl.DataFrame:
     """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`, `counted`
-    from `counting_findings.table`."""
+    from `counting_findings.table`, `restarts` from `cycles.findings`."""
     return pl.concat(
         [
             failed(runs),
@@ -53,6 +59,9 @@ def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, c
             disagreeing(conflicts),
             redone(attempts),
             counted,
+            restarts.select(
+                "run_id", "code", "message", "log_id", "line", severity=pl.lit("info"), advice=pl.lit(None, pl.String)
+            ).select(COLUMNS),
         ]
     ).sort(
         "run_id",
