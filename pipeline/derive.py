@@ -10,7 +10,22 @@ from pathlib import Path
 
 import polars as pl
 
-from .analyze import bars, best, copies, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
+from .analyze import (
+    bars,
+    best,
+    copies,
+    epochs,
+    findings,
+    losses,
+    memory,
+    pace,
+    resolve,
+    runs,
+    sample_counters,
+    scaling,
+    state,
+    timeline,
+)
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
@@ -25,6 +40,7 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SCALING,
     Table,
     conform,
 )
@@ -45,12 +61,13 @@ class Derived:
 
 @dataclass(frozen=True)
 class Tables:
-    """The four derived tables and the user's facts, conformed."""
+    """The derived tables and the user's facts, conformed."""
 
     attempts: pl.DataFrame
     runs: pl.DataFrame
     epochs: pl.DataFrame
     findings: pl.DataFrame
+    scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -61,7 +78,7 @@ def derive(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Derived:
-    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+    """Analyze the parsed tables under `out` and commit the derived ones and the user's facts.
 
     `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
     stopped. Raises StoreBusy while another command writes.
@@ -80,6 +97,7 @@ def derive(
             (RUNS, tables.runs),
             (EPOCHS, tables.epochs),
             (FINDINGS, tables.findings),
+            (SCALING, tables.scaling),
         ):
             writer.replace(table, frame)
         writer.commit()
@@ -110,6 +128,7 @@ def analyze(
     doubled = copies.found(pl.concat([marks for _, marks in parts]), measured, yearless)
     attempts = timeline.assign_runs(measured.join(doubled, on=["log_id", "attempt"], how="anti"))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    attempts = memory.into_attempts(attempts, memory.printed(parsed["facts"], speaking).collect())
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
@@ -133,18 +152,23 @@ def analyze(
     spans = epochs.spans(attempts, counted)
     turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
+    compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
     found = findings.table(headline, attempts, resolve.conflicts(stated))
+    found = pl.concat([found, scaling.findings(compared, headline)], how="vertical_relaxed")
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(turns, EPOCHS),
         findings=conform(found, FINDINGS),
+        scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), conform(told, FACTS))
+    return Tables(
+        ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), SCALING.empty(), conform(told, FACTS)
+    )
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:

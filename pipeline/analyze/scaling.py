@@ -11,7 +11,9 @@ needs no number of ranks, and within a group they are equal. Nothing here is a p
 
 import polars as pl
 
+from ..tables import SCALING
 from .stats import line, ratio
+from .words import brief, grouped
 
 PAYS = 0.2
 """A doubling of the batch that brings less than this share more samples a second does not pay."""
@@ -25,9 +27,9 @@ OUT_OF_MEMORY = "out_of_memory"
 ALIKE = ["format", "world_size", "gpu_name", "num_samples"]
 FROM_BATCH = (
     r"(?i)(batch|^bs$|samples_per_gpu|iters|iterations|^(num_|total_|max_|warmup_)?steps?|updates|instantaneous"
-    r"|total_samples)"
+    r"|total_samples|memory)"
 )
-"""Settings that follow from the batch size."""
+"""Settings, and measures, that follow from the batch size."""
 OF_A_PROCESS = (
     r"(?i)(dir|path|file|folder|output|save|name|^exp|experiment|host|port|url|time|date|stamp|job|task|^id$|_id$|rank"
     r"|pid|resume|address|^gpus?$|device|command|log)"
@@ -49,7 +51,7 @@ def table(runs: pl.DataFrame, facts: pl.LazyFrame, members: pl.DataFrame) -> pl.
     )
     grouped = groups(able, settings(facts), members)
     if grouped.is_empty():
-        return grouped
+        return SCALING.empty()
     measured = grouped.with_columns(rank_samples_per_s=ratio(pl.col("batch_size"), pl.col("s_per_iter")))
     fitted = measured.group_by("group").agg(
         *line(pl.col("batch_size"), pl.col("memory_mib"), "memory"),
@@ -228,4 +230,50 @@ def knees(climbed: pl.DataFrame) -> pl.DataFrame:
         .sort("group", "batch_size")
         .group_by("group", maintain_order=True)
         .agg(knee_batch=pl.col("step_from").first())
+    )
+
+
+# ── findings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def findings(compared: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Rows of FINDINGS: per group, the newest run with a batch size beside which a larger one was measured that pays.
+
+    compared: SCALING. runs: run_id, started_at, first_log.
+    """
+    measured = compared.filter(pl.col("rank_samples_per_s").is_not_null(), "fits").join(
+        runs.select("run_id", "started_at", "first_log"), on="run_id"
+    )
+    best = (
+        measured.sort("group", "rank_samples_per_s", "batch_size")
+        .group_by("group", maintain_order=True)
+        .agg(pl.col("batch_size", "rank_samples_per_s", "memory_mib").last().name.prefix("best_"))
+    )
+    newest = (
+        measured.join(best, on="group")
+        .with_columns(times=ratio(pl.col("best_rank_samples_per_s"), pl.col("rank_samples_per_s")))
+        .filter(pl.col("best_batch_size") > pl.col("batch_size"), pl.col("times") >= 1 + PAYS)
+        .sort("group", "started_at", "batch_size", descending=[False, True, False], nulls_last=True)
+        .unique("group", keep="first", maintain_order=True)
+    )
+    needed = pl.format(", in {} GiB of memory", (pl.col("best_memory_mib") / 1024).round(1))
+    return newest.select(
+        "run_id",
+        code=pl.lit("larger_batch_pays"),
+        severity=pl.lit("info"),
+        message=pl.format(
+            "batch size {} trains {} samples/s a rank; batch size {} was measured at {} ({} times as many){}",
+            grouped(pl.col("batch_size")),
+            brief(pl.col("rank_samples_per_s")),
+            grouped(pl.col("best_batch_size")),
+            brief(pl.col("best_rank_samples_per_s")),
+            pl.col("times").round(2),
+            needed.fill_null(""),
+        ),
+        advice=pl.lit(
+            "Take the larger batch, or accumulate less, if the training bears it: an update that sees more samples may "
+            "want another learning rate."
+        ),
+        log_id="first_log",
+        line=pl.lit(None, pl.Int64),
     )
