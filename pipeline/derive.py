@@ -20,10 +20,12 @@ from .analyze import (
     evidence,
     findings,
     losses,
+    memory,
     pace,
     resolve,
     runs,
     sample_counters,
+    scaling,
     signs,
     state,
     timeline,
@@ -34,11 +36,10 @@ from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
     ATTEMPTS,
-    CLAIMS,
     CLOCKS,
+    DERIVED,
     EPOCHS,
     EVENTS,
-    EXPLANATIONS,
     FACTS,
     FINDINGS,
     GPU,
@@ -46,6 +47,7 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SCALING,
     SOURCES,
     Table,
     conform,
@@ -77,6 +79,7 @@ class Tables:
     findings: pl.DataFrame
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -87,7 +90,7 @@ def derive(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Derived:
-    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+    """Analyze the parsed tables under `out` and commit the derived ones and the user's facts.
 
     `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
     stopped. Raises StoreBusy while another command writes.
@@ -101,15 +104,8 @@ def derive(
             now,
         )
         writer.replace(FACTS, tables.user_facts, part=USER_PART)
-        for table, frame in (
-            (ATTEMPTS, tables.attempts),
-            (RUNS, tables.runs),
-            (EPOCHS, tables.epochs),
-            (FINDINGS, tables.findings),
-            (CLAIMS, tables.claims),
-            (EXPLANATIONS, tables.explanations),
-        ):
-            writer.replace(table, frame)
+        for table in DERIVED:
+            writer.replace(table, getattr(tables, table.name))
         writer.commit()
     return Derived(tables.runs, tables.attempts.height, tables.epochs.height, tables.findings.height)
 
@@ -140,6 +136,7 @@ def analyze(
     alone = measured.join(doubled, on=["log_id", "attempt"], how="anti")
     attempts = timeline.assign_runs(cycles.into_attempts(alone, turns))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    attempts = memory.into_attempts(attempts, memory.printed(parsed["facts"], speaking).collect())
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
@@ -168,9 +165,13 @@ def analyze(
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    counted = counting_findings.table(headline, judged.claims, judged.explanations, stated)
-    restarts = cycles.findings(turns, attempts)
-    found = findings.table(headline, attempts, resolve.conflicts(stated), counted, restarts)
+    compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
+    more = [
+        counting_findings.table(headline, judged.claims, judged.explanations, stated),
+        cycles.findings(turns, attempts),
+        scaling.findings(compared, headline),
+    ]
+    found = findings.table(headline, attempts, resolve.conflicts(stated), more)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
@@ -178,20 +179,13 @@ def analyze(
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
+        scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(
-        attempts=ATTEMPTS.empty(),
-        runs=RUNS.empty(),
-        epochs=EPOCHS.empty(),
-        findings=FINDINGS.empty(),
-        claims=CLAIMS.empty(),
-        explanations=EXPLANATIONS.empty(),
-        user_facts=conform(told, FACTS),
-    )
+    return Tables(**{table.name: table.empty() for table in DERIVED}, user_facts=conform(told, FACTS))
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
