@@ -169,6 +169,11 @@ class Record:
         typed = {**self.fields, **known}
         return {**KEY, **{name: f.dtype for name, f in typed.items() if f.dtype != pl.Null()}}
 
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        """`Matched.rows` where nothing was claimed; so for the other shapes."""
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **self.columns})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -186,6 +191,10 @@ class Table:
     columns: Mapping[str, tuple[str, Field]]
     row: str
     examples: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **{n: f.dtype for n, f in self.columns.values()}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +224,10 @@ class Document:
     load: Callable[[str], pl.DataFrame | None]
     schema: Mapping[str, pl.DataType]
     examples: tuple[str, ...]
+
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **self.schema})
 
 
 Shape = Record | Table | Region | Document
@@ -338,8 +351,14 @@ class Parser:
 # ── helpers for `to_tables` ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+_WORDS = dict.fromkeys(("name", "value", "source"), pl.String)
+NO_FACTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64, **_WORDS, "number": pl.Float64})
+
+
 def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) -> pl.DataFrame:
     """Rows of `facts` from rows with `log` and `line`; rows without a value are left out."""
+    if not rows.height:
+        return NO_FACTS
     text = value.cast(pl.String)
     return (
         rows.select(

@@ -250,7 +250,7 @@ BUDGETS = {
     "pipeline/clock": 120,
     "pipeline/registry": 100,
     "pipeline/detect": 120,
-    "pipeline/match": 260,  # claiming and settling are one idea; stretches and layouts have files of their own
+    "pipeline/match": 200,  # claiming and settling are one idea; capture, stretches and layouts have files of their own
     "pipeline/store": 250,
     "pipeline/ingest": 280,  # planning, batching and the rows of `logs`: the next idea in it is a file of its own
     "pipeline/cli": 250,
