@@ -115,13 +115,14 @@ SCALARS = Record(
 )
 
 
-def _message(shape: str, hint: str, pattern: str, example: str, /, **fields: Field) -> Record:
+def _message(shape: str, hint: str, pattern: str, example: str, /, carry: str | None = None, **fields: Field) -> Record:
     """A line of mmengine or xtuner that is an event or a fact: an optional prefix, then the message."""
     return Record(
         name=shape,
         hints=(hint,),
         pattern=rf"{PREFIX}?{pattern}",
         fields={**STAMPED, **fields},
+        carry=carry,
         examples=(example,),
     )
 
@@ -188,6 +189,7 @@ EXPERIMENT = _message(
     "Exp name: ",
     r"Exp name: (?P<name>[^ ]+)$",
     "11/20 16:48:46 - mmengine - INFO - Exp name: 20261120_164846",
+    carry="name",
     name=WORD,
 )
 WORK_DIR = _message(
@@ -493,7 +495,7 @@ def _environment_facts(region: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _line_facts(matched: Matched) -> list[pl.DataFrame]:
     totals = matched.rows("total_samples")
-    names = matched.rows("experiment").unique(["log", "name"], keep="first", maintain_order=True)
+    names = matched.changes("experiment", "name")
     return [
         facts(matched.rows("samples"), "num_samples", pl.col("samples"), "log"),
         facts(totals.filter(pl.col("file").is_null()), "num_samples", pl.col("samples"), "log"),
