@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from . import match
+from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
 from .encoding import encoding_of, to_utf8
@@ -29,7 +30,6 @@ from .tables import LOGS, TABLES, conform
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
-SOURCE_CHARACTERS = 300
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -405,7 +405,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
         tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
-    tables["sources"] = _sources(settled, claims, ids, state)
+    tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
@@ -423,56 +423,6 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
-
-
-def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of the records that findings and headlines cite."""
-    cited = [
-        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
-    ]
-    cited.append(settled.issues.select("log", "line"))
-    if (progress := settled.tables.get("progress")) is not None:
-        cited += citable(progress, settled.tables.get("events"))
-    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
-    frame = claims.lines.frame
-    if claims.lines.physical.height == 1:
-        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
-    else:
-        near = frame.join(wanted, on=["log", "line"], how="semi")
-    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
-    return text.select(
-        log_id=ids.gather(text["log"]),
-        line=pl.col("line") + state.line,
-        redraw="redraw",
-        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
-    )
-
-
-def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
-    """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
-    these totals, the last before a counter falls back, and the last before a process starts."""
-    totals = ("iters_per_epoch", "iters_planned")
-    spans = progress.group_by("log", "format", "phase", *totals).agg(first=pl.min("line"), last=pl.max("line"))
-    trained = (
-        progress.lazy()
-        .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
-        .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
-        .drop_nulls("done")
-        .sort("log", "line")
-        .with_columns(falls=(pl.col("done").shift(-1) < pl.col("done")) & (pl.col("log").shift(-1) == pl.col("log")))
-        .collect()
-    )
-    cited = [spans.select("log", line="first"), spans.select("log", line="last")]
-    cited.append(trained.filter("falls").select("log", "line"))
-    if events is not None:
-        starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
-        before = trained.select("log", "line", record="line")
-        cited.append(
-            starts.join_asof(before, on="line", by="log", check_sortedness=False)
-            .select("log", line="record")
-            .drop_nulls("line")
-        )
-    return cited
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
