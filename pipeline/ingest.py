@@ -452,6 +452,9 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
     these totals, the last before a counter falls back, and the last before a process starts."""
     totals = ("iters_per_epoch", "iters_planned")
+    schema = TABLES["progress"].schema
+    absent = [n for n in ("phase", "bar", "epoch", "global_iter", *totals) if n not in progress.columns]
+    progress = progress.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent)
     spans = progress.group_by("log", "format", "phase", *totals).agg(first=pl.min("line"), last=pl.max("line"))
     trained = (
         progress.lazy()
