@@ -10,7 +10,21 @@ from pathlib import Path
 
 import polars as pl
 
-from .analyze import bars, best, copies, epochs, findings, losses, pace, resolve, runs, sample_counters, state, timeline
+from .analyze import (
+    bars,
+    best,
+    copies,
+    epochs,
+    findings,
+    losses,
+    pace,
+    quotations,
+    resolve,
+    runs,
+    sample_counters,
+    state,
+    timeline,
+)
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
@@ -93,7 +107,7 @@ def analyze(
     now: datetime | None = None,
 ) -> Tables:
     """The derived tables from the parsed ones (name → frame of its schema); pure. The order of rows means nothing."""
-    logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
+    logs = quotations.without(parsed["logs"].filter(pl.col("status") != "left_out").collect())
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)
     speaking = timeline.speakers(
