@@ -245,7 +245,6 @@ BUDGETS = {
     "parsers/contract": 235,  # shapes of lines and fields of text: the next idea in it is a file of its own
     "parsers/stated": 370,  # set-up lines of many programs in two languages, each with its example
     "parsers": 350,  # a format with four generations of text (Keras 1 to 3), its examples and its docstring
-    "parsers/stated": 370,  # arguments, commands, dumps, statements and memory, each with its examples
     "pipeline/api": 80,
     "pipeline/tables": 300,
     "pipeline/discover": 120,
