@@ -15,14 +15,18 @@ from .analyze import (
     best,
     copies,
     counting_findings,
+    cycles,
     epochs,
     evidence,
     findings,
     losses,
+    memory,
     pace,
+    quotations,
     resolve,
     runs,
     sample_counters,
+    scaling,
     signs,
     state,
     timeline,
@@ -32,13 +36,11 @@ from .analyze.solve import solve
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
-    ALTERNATIVES,
     ATTEMPTS,
-    CLAIMS,
     CLOCKS,
+    DERIVED,
     EPOCHS,
     EVENTS,
-    EXPLANATIONS,
     FACTS,
     FINDINGS,
     GPU,
@@ -46,6 +48,7 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SCALING,
     SOURCES,
     Table,
     conform,
@@ -78,6 +81,7 @@ class Tables:
     claims: pl.DataFrame
     explanations: pl.DataFrame
     alternatives: pl.DataFrame
+    scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -88,7 +92,7 @@ def derive(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Derived:
-    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+    """Analyze the parsed tables under `out` and commit the derived ones and the user's facts.
 
     `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
     stopped. Raises StoreBusy while another command writes.
@@ -102,16 +106,8 @@ def derive(
             now,
         )
         writer.replace(FACTS, tables.user_facts, part=USER_PART)
-        for table, frame in (
-            (ATTEMPTS, tables.attempts),
-            (RUNS, tables.runs),
-            (EPOCHS, tables.epochs),
-            (FINDINGS, tables.findings),
-            (CLAIMS, tables.claims),
-            (EXPLANATIONS, tables.explanations),
-            (ALTERNATIVES, tables.alternatives),
-        ):
-            writer.replace(table, frame)
+        for table in DERIVED:
+            writer.replace(table, getattr(tables, table.name))
         writer.commit()
     return Derived(tables.runs, tables.attempts.height, tables.epochs.height, tables.findings.height)
 
@@ -123,7 +119,7 @@ def analyze(
     now: datetime | None = None,
 ) -> Tables:
     """The derived tables from the parsed ones (name → frame of its schema); pure. The order of rows means nothing."""
-    logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
+    logs = quotations.without(parsed["logs"].filter(pl.col("status") != "left_out").collect())
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)
     speaking = timeline.speakers(
@@ -132,14 +128,17 @@ def analyze(
         events.filter(pl.col("kind") == "start"),
     )
     batches = Batches(parsed, events, speaking, logs)
-    parts = [(attempts_of(batch), batch.marks, signs_of(batch)) for batch in batches]
+    parts = [(attempts_of(batch), batch.marks, batch.cycles, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
-    measured = pl.concat([part for part, _, _ in parts], how="vertical_relaxed")
+    measured = pl.concat([part for part, _, _, _ in parts], how="vertical_relaxed")
     yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
-    doubled = copies.found(pl.concat([marks for _, marks, _ in parts]), measured, yearless)
-    attempts = timeline.assign_runs(measured.join(doubled, on=["log_id", "attempt"], how="anti"))
+    doubled = copies.found(pl.concat([marks for _, marks, _, _ in parts]), measured, yearless)
+    turns = pl.concat([again for _, _, again, _ in parts])
+    alone = measured.join(doubled, on=["log_id", "attempt"], how="anti")
+    attempts = timeline.assign_runs(cycles.into_attempts(alone, turns))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    attempts = memory.into_attempts(attempts, memory.printed(parsed["facts"], speaking).collect())
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
@@ -158,41 +157,38 @@ def analyze(
         logs,
     )
     of_updates = signs.of_updates(parsed["progress"]).collect(engine="streaming")
-    shown = pl.concat([*(seen for _, _, seen in parts), of_updates])
+    shown = pl.concat([*(seen for _, _, _, seen in parts), of_updates])
     claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), said)
     claims = evidence.with_texts(claims, parsed["sources"])
     judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
     headline = runs.headline(said, judged.agreed, logs, now)
     counted = sample_counters.as_counted(headline)
     inside = [epochs_of(batch, attempts, counted) for batch in batches]
-    spans = epochs.spans(attempts, counted)
-    turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
+    spans = epochs.spans(attempts, counted, turns)
+    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    counted = counting_findings.table(headline, judged.claims, judged.explanations, stated)
-    found = findings.table(headline, attempts, resolve.conflicts(stated), counted)
+    compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
+    more = [
+        counting_findings.table(headline, judged.claims, judged.explanations, stated),
+        cycles.findings(turns, attempts),
+        scaling.findings(compared, headline),
+    ]
+    found = findings.table(headline, attempts, resolve.conflicts(stated), more)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
-        epochs=conform(turns, EPOCHS),
+        epochs=conform(spent, EPOCHS),
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
         alternatives=judged.alternatives,
+        scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(
-        attempts=ATTEMPTS.empty(),
-        runs=RUNS.empty(),
-        epochs=EPOCHS.empty(),
-        findings=FINDINGS.empty(),
-        claims=CLAIMS.empty(),
-        explanations=EXPLANATIONS.empty(),
-        alternatives=ALTERNATIVES.empty(),
-        user_facts=conform(told, FACTS),
-    )
+    return Tables(**{table.name: table.empty() for table in DERIVED}, user_facts=conform(told, FACTS))
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -212,6 +208,7 @@ class Batch:
     bar_turns: pl.DataFrame
     bar_paces: pl.DataFrame
     marks: pl.DataFrame
+    cycles: pl.DataFrame
 
 
 class Batches:
@@ -249,13 +246,26 @@ class Batches:
         events = timeline.keyed(self.events, speaking)
         stamps = timeline.keyed(clocks.collect(), speaking)
         rows = timeline.in_order(timeline.rows(progress, text).collect(engine="streaming"))
-        cuts = timeline.cuts(rows, events, text)
+        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
         )
-        turns, paces = self.read_bars(progress, speaking.filter("is_bar"))
         marks = copies.marks(rows, cuts, self.alike.join(text, on="log_id", how="semi"))
-        return Batch(speaking, rows, cuts, events, stamps, turns, paces, marks)
+        bar_turns = self.read_bars(progress, speaking.filter("is_bar"))
+        return Batch(speaking, rows, cuts, events, stamps, *bar_turns, marks, turns)
+
+    def read_cycles(
+        self, rows: pl.DataFrame, cuts: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Rows counted on over the cycles, the cuts that are left, and the turns of counters that started again."""
+        again = speaking.join(cuts.filter(pl.col("begun_by") == "counter").select("log"), on="log", how="semi")
+        if not again.height:
+            return cycles.none(rows), cuts, cycles.EMPTY
+        printed = losses.values(self.parsed["metrics"], again).collect(engine="streaming")
+        marked = timeline.in_attempts(rows, cuts)
+        judged = cycles.judge(cycles.turns(marked, cuts, timeline.keyed(printed, again), events))
+        numbered, cuts = cycles.numbered(judged), cycles.merged(cuts, judged)
+        return cycles.counted(rows, numbered), cuts, cycles.table(numbered, cuts, speaking)
 
     def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))

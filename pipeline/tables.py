@@ -89,6 +89,13 @@ def trains() -> pl.Expr:
     return pl.col("phase").eq("train").fill_null(~pl.col("format").is_in(SAY_THEIR_PHASE))
 
 
+SOURCE_ENDING = (
+    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
+    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
+)
+"""Endings of source code and documents. One in which nothing was found is left out; one that only quotes records makes
+no run (`analyze/quotations.py`); any other is a log like others."""
+
 # ── written by ingest: what the logs say, no judgement over several formats or logs ──────────────────────────────────
 
 LOGS = declare(
@@ -301,6 +308,8 @@ ATTEMPTS = declare(
     final_loss        f64   ·     last train loss of the log, where it falls into this attempt
     nan_losses        i64   rows  train losses of the log that are not a number, where the first falls into this attempt
     nan_loss_line     i64   ·     line of the first of them
+    begun_by          str   ·     why it begins: log, start, resume, counter (fell back), anew (new model) or plan
+    cycles            i32   ·     turns within it, where the epoch counter starts again and the model goes on
     """,
 )
 
@@ -415,6 +424,18 @@ RUNS = declare(
     """,
 )
 
+SNAPSHOTS = Table(
+    "snapshots",
+    1,
+    (
+        Column("as_of", TYPES["utc"], "", "when the report was made; a run stood so until its next row"),
+        Column(
+            "gone", TYPES["bool"], "", "the run is no longer among the runs: its log belongs to another; never null"
+        ),
+        *RUNS.columns,
+    ),
+)
+
 CLAIMS = declare(
     "claims",
     1,
@@ -488,6 +509,39 @@ ALTERNATIVES = declare(
     """,
 )
 
+SCALING = declare(
+    "scaling",
+    1,
+    """
+    run_id                str        ·             the run
+    group                 str        ·             runs compared with each other: run_id of the smallest batch
+    experiment            str        ·             what the group is called
+    batch_size            i64        ·             samples per rank per iteration
+    world_size            i32        ·             data-parallel ranks, equal within a group
+    s_per_iter            f64        s             median seconds per training iteration
+    rank_samples_per_s    f64        samples/s     batch_size / s_per_iter: what one rank trains
+    samples_per_s         f64        samples/s     the same over all ranks
+    relative_throughput   f64        ·             rank_samples_per_s over that of the group's smallest batch
+    step_from             i64        ·             the next smaller batch size that was measured
+    step_gain             f64        ·             throughput at this batch size over that at step_from
+    step_efficiency       f64        ·             step_gain over the growth of the batch; 1: throughput grows with it
+    doubling_gain         f64        ·             share more throughput that each doubling within the step brought
+    memory_mib            f64        MiB           highest memory printed
+    memory_base_mib       f64        MiB           memory of no sample, by the line through the group's runs
+    memory_mib_per_sample f64        MiB/sample    slope of that line
+    memory_residual_mib   f64        MiB           largest distance of a run from that line; 0 of two batch sizes
+    memory_points         i32        ·             batch sizes behind the line
+    iter_base_s           f64        s             time of an iteration of no sample, by such a line
+    iter_s_per_sample     f64        s/sample      slope of that line
+    iter_residual_s       f64        s             largest distance of a run from that line; 0 of two batch sizes
+    iter_points           i32        ·             batch sizes behind the line
+    fits                  bool       ·             false where the run ended for want of memory
+    knee_batch            i64        ·             the group's batch size from which the next step no longer paid
+    fails_batch           i64        ·             the group's smallest batch size that ended for want of memory
+    differs               list[str]  ·             what else differs within the group, with its values
+    """,
+)
+
 PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
-DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS, CLAIMS, EXPLANATIONS, ALTERNATIVES)
-TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED)}
+DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS, CLAIMS, EXPLANATIONS, ALTERNATIVES, SCALING)
+TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED, SNAPSHOTS)}

@@ -269,6 +269,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
         .join(speaking.select("log", "log_id", "format", "folder", "parent", "path"), on="log")
         .with_columns(
             attempt=pl.lit(1, pl.Int32),
+            begun_by=pl.lit("log"),
             first_line=pl.lit(1, pl.Int64),
             first_iter=pl.col("start_iter"),
             last_record_iter=pl.col("last_iter"),
@@ -290,5 +291,5 @@ def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataF
         .join(speaking.select("log", "log_id"), on="log")
         .group_by("log_id", "epoch")
         .agg(pl.col("s_per_iter", "s_per_iter_mean").mean())
-        .with_columns(attempt=pl.lit(1, pl.Int32))
+        .with_columns(attempt=pl.lit(1, pl.Int32), cycle=pl.lit(1, pl.Int32))
     )

@@ -77,8 +77,8 @@ def sampler(name: str) -> pl.Expr:
 
 def count(runs: pl.DataFrame) -> pl.DataFrame:
     """The counts of each run. `runs` holds the columns of `resolve.wide` (through `whole`, `defaults`) and, from the
-    attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done; and samples_per_epoch, the epoch
-    of a counter that counts samples (`sample_counters`).
+    attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done, cycles; and samples_per_epoch, the
+    epoch of a counter that counts samples (`sample_counters`).
 
     Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch and samples_done, with
     `*_from` where TABLES.md has one. What nothing says is taken from agreed_<name> (`inferred`).
@@ -90,6 +90,9 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("log_epochs_planned").is_not_null()).then(pl.lit("log")),
             pl.when(pl.col("agreed_epochs_planned").is_not_null()).then(pl.lit("inferred")),
         ),
+        turns=pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64),
+        log_iters_planned=product(pl.col("log_iters_planned"), pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64)),
+    ).with_columns(
         total=pl.coalesce("log_iters_planned", "iters_planned"),
         total_from=pl.when(pl.col("log_iters_planned").is_not_null())
         .then(pl.lit("log"))
@@ -103,12 +106,11 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
-    """I: as printed, else as the user says, else T / E where E is stated and divides T, else as all explanations have
-    it."""
-    divides = pl.col("total") % pl.col("epochs_planned") == 0
-    by_total = pl.when(divides & (pl.col("total") >= pl.col("epochs_planned"))).then(
-        pl.col("total") // pl.col("epochs_planned")
-    )
+    """I: as printed, else as the user says, else T / (C · E) where E is stated and divides T, else as all explanations
+    have it."""
+    turns_of_all = product(pl.col("epochs_planned"), pl.col("turns"))
+    divides = pl.col("total") % turns_of_all == 0
+    by_total = pl.when(divides & (pl.col("total") >= turns_of_all)).then(pl.col("total") // turns_of_all)
     endless = sampler(INFINITE)
     share = pl.when(~endless).then(by_total)
     told = pl.col("iters_per_epoch")
@@ -128,11 +130,15 @@ def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def plan(runs: pl.DataFrame) -> pl.DataFrame:
-    """T: as printed or stated, else E · I with the source of E; and how many epochs are done."""
-    in_all = product(pl.col("epochs_planned"), pl.col("iters_per_epoch"))
+    """T: as printed or stated, else C · E · I with the source of E; and how many epochs are done.
+
+    C are the cycles that have begun: each states its own plan, and none says how many will come.
+    """
+    in_all = product(pl.col("epochs_planned"), pl.col("iters_per_epoch"), pl.col("turns"))
     agreed = pl.col("agreed_iters_planned")
     reached = pl.when(~(pl.col("iters_done") > agreed).fill_null(False)).then(agreed)
     return runs.with_columns(
+        epochs_in_all=product(pl.col("epochs_planned").cast(pl.Int64), pl.col("turns")),
         iters_planned=pl.coalesce("total", in_all, reached),
         iters_planned_from=pl.when(pl.col("total").is_not_null())
         .then("total_from")

@@ -3,6 +3,8 @@
 Thin on purpose: each rule is one function from frames to rows of FINDINGS; efficiency and timelines add theirs later.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from .claims import NAMES
@@ -40,9 +42,14 @@ def rows(
     )
 
 
-def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
-    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`, `counted`
-    from `counting_findings.table`."""
+def table(
+    runs: pl.DataFrame,
+    attempts: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    more: Sequence[pl.DataFrame] = (),
+) -> pl.DataFrame:
+    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`; `more` are
+    the rows of FINDINGS that other rooms give."""
     return pl.concat(
         [
             failed(runs),
@@ -52,7 +59,7 @@ def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, c
             claimed(conflicts, runs),
             disagreeing(conflicts),
             redone(attempts),
-            counted,
+            *(part.select(COLUMNS) for part in more),
         ]
     ).sort(
         "run_id",

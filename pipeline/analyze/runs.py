@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from . import counting, pace, places, sample_counters, state
+from . import counting, pace, places, quotations, sample_counters, state
 from .stats import ratio
 from .words import brief, grouped
 
@@ -42,13 +42,15 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.col("last_record_line").last(),
             pl.col("samples_seen").last(),
             pl.when(pl.col("last_iter").is_null().all())
-            .then(pl.col("last_epoch").drop_nulls().last())
+            .then((pl.col("last_epoch") + pl.col("epochs_before").fill_null(0)).drop_nulls().last())
             .alias("named_epoch"),
             pl.when(pl.col("first_epoch").min() == 0).then(1).otherwise(0).alias("epochs_from_0"),
             pl.when(pl.col("iters").count() > 0).then(pl.col("iters").sum()).alias("iters_run"),
             pl.col("superseded_iters").sum(),
             pl.col("memory_peak_mib").max(),
             pl.col("nan_losses").sum(),
+            # an attempt whose counter never started again is one turn of a run in which another's did
+            pl.when(pl.col("cycles").is_not_null().any()).then(pl.col("cycles").fill_null(1).sum()).alias("cycles"),
             pl.when(timed).then(wall.sum()).alias("wall_s"),
             pl.when(timed)
             .then(pl.when(by_stamps).then(pl.lit("timestamps")).otherwise(pl.lit("log")))
@@ -115,7 +117,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
     """What the files of a run say: run_id, log_paths, owner, modified_at, whether one grew between two reads, and the
     telemetry that stands in them."""
     grew = pl.col("bytes") > pl.col("bytes_before")
-    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew)
+    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew, quotes=quotations.quotes())
     joined = members.join(of_log, on="log_id").sort("run_id", "path")
     return (
         joined.join(gpu, on="log_id", how="left")
@@ -125,6 +127,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
             pl.col("owner").drop_nulls().first(),
             pl.col("modified_at").max(),
             pl.col("grew").any(),
+            pl.col("quotes").all(),
             pl.col("gpu_util_mean_pct", "power_mean_w").mean(),
         )
     )
@@ -164,7 +167,6 @@ def rates(frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.concat_list("host"))
         .otherwise(pl.lit([], pl.List(pl.String))),
         val_iters=pl.coalesce("log_val_iters", pl.col("val_iters").cast(pl.Int64)),
-        cycles=pl.lit(None, pl.Int32),
     ).with_columns(
         samples_per_hour_from=pl.when(pl.col("samples_per_hour").is_not_null()).then("wall_s_from"),
         finish_at=pl.col("ended_at") + to_go,
@@ -235,6 +237,15 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
             pl.lit("Wall time is the sum of what the bars print as elapsed: time between bars is not in it."),
         ),
         (pl.col("wall_s").is_null() & trained, pl.lit("No time stamps: wall time and samples per hour are open.")),
+        (
+            pl.col("cycles").is_not_null(),
+            pl.format(
+                "The epoch counter starts again {} times while the model goes on: {} cycles of one run. How many were "
+                "planned is not said: the plan is that of the cycles begun.",
+                grouped(pl.col("cycles") - 1),
+                grouped(pl.col("cycles")),
+            ),
+        ),
         ((pl.col("attempts") > 1), pl.lit("Wall time is summed over attempts: the gaps between them are not in it.")),
         (
             (pl.col("attempts") > 1) & (pl.col("s_per_iter_n") > 0),
