@@ -24,6 +24,9 @@ SMALL = {name for table in (RUNS, EXPLANATIONS) for name, dtype in table.schema.
 CASE = ("name", "low", "high", "source")
 """What of a claim the counting looks at."""
 
+NO_RANKS = ("world_size",)
+"""Keras' steps are those of all replicas together: one "rank" is how it counts, and says nothing of processes."""
+
 FILLED = (
     *("num_samples", "batch_size", "world_size", "grad_accum", "epochs_planned"),
     *("iters_per_epoch", "iters_planned", "updates_per_epoch", "updates_planned"),
@@ -141,9 +144,10 @@ def agreements(verdict: Verdict) -> list[dict[str, object]]:
     fits = [one for one in verdict.explanations if not one.contradicts and not one.far]
     least, most = {as_cell(one.samples_low) for one in fits}, {as_cell(one.samples_high) for one in fits}
     open_ = not fits or None in least | most
+    unseen = NO_RANKS if (verdict.claims.framework or "").split(" ")[0] == "keras" else ()
     return [
         {
-            **{name: as_cell(verdict.agreed.get(name), name) for name in FILLED},
+            **{name: as_cell(verdict.agreed.get(name), name) for name in FILLED if name not in unseen},
             "samples_lo": None if open_ else min(low for low in least if isinstance(low, int)),
             "samples_hi": None if open_ else max(high for high in most if isinstance(high, int)),
         }

@@ -5,6 +5,7 @@ without control characters, so that no log can colour or move a terminal. Withou
 """
 
 import io
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -118,7 +119,7 @@ def summary(
     say = _Words(glyphs)
     parts: Iterable[RenderableType | None] = (
         _read_line(seen, ingested, say),
-        _looks(seen, say),
+        _looks(seen, say, places),
         _runs(seen, say, console.width, most_runs),
         _not_said(seen, places, say),
         _unread(seen, say),
@@ -171,7 +172,11 @@ def _read_line(seen: Overview, ingested: Read | None, say: _Words) -> Text:
     return say(text)
 
 
-def _looks(seen: Overview, say: _Words) -> RenderableType | None:
+COUNTED = ("contradicted", "gpus_unused", "batch_changed", "no_update")
+"""Findings of the counting: `trainqc explain` says how they come about."""
+
+
+def _looks(seen: Overview, say: _Words, places: Places) -> RenderableType | None:
     if not seen.looks:
         return None
     grid = Table.grid(padding=(0, 1))
@@ -182,6 +187,9 @@ def _looks(seen: Overview, say: _Words) -> RenderableType | None:
         body = say(look.message)
         if look.advice:
             body.append("\n").append_text(say(look.advice, "dim"))
+        if look.code in COUNTED:
+            command = f"trainqc explain {shlex.quote(str(places.tables.parent))} --run {shlex.quote(look.run)}"
+            body.append("\n").append_text(say(command, "dim"))
         if look.where:
             body.append("\n" if look.advice else "  ").append_text(say(look.where, "dim"))
         grid.add_row(say.severity(look.severity), _middle(say(look.run, "bold", 80), 32), body)

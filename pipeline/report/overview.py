@@ -42,6 +42,7 @@ class Look:
     message: str
     advice: str
     where: str
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def needs_a_look(tables: FleetTables) -> tuple[Look, ...]:
         pl.lit(None, pl.String).alias("advice"),
         pl.lit(None, pl.String).alias("path"),
         pl.lit(None, pl.Int64).alias("line"),
+        pl.lit("").alias("code"),
         "started_at",
     )
     rank = pl.col("severity").replace_strict(_SEVERITY_RANK, default=3, return_dtype=pl.Int64)
@@ -153,6 +155,7 @@ def needs_a_look(tables: FleetTables) -> tuple[Look, ...]:
             message=row["message"] or "",
             advice=row["advice"] or "",
             where=place(row["path"], row["line"]),
+            code=row["code"] or "",
         )
         for row in records(every)
     )
