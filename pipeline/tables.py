@@ -60,8 +60,9 @@ def declare(name: str, version: int, text: str) -> Table:
     return Table(name, version, tuple(columns))
 
 
-def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, table: Table, *, words: bool = False) -> pl.DataFrame:
     """The same rows with exactly the table's columns, in order and in type; columns that are absent become null.
+    `words`: texts that stand as Enum stay so.
 
     Raises ValueError when `frame` has a column that the table does not know: a misspelt name must not vanish.
     Casts are strict: a value that does not fit its column is a defect of the caller, not bad input.
@@ -74,7 +75,7 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         pl.lit(None, dtype).alias(name)
         if name not in present
         else pl.col(name)
-        if present[name] == dtype
+        if present[name] == dtype or (words and dtype == pl.String and present[name] == pl.Enum)
         else pl.col(name).cast(dtype)
         for name, dtype in table.schema.items()
     )
