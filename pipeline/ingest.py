@@ -450,12 +450,16 @@ def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state
 
 def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
-    these totals, the last before a counter falls back, and the last before a process starts."""
+    these totals, the last before a counter falls back, and the last before a process starts. Rows are in line order."""
     totals = ("iters_per_epoch", "iters_planned")
     schema = TABLES["progress"].schema
     absent = [n for n in ("phase", "bar", "epoch", "global_iter", *totals) if n not in progress.columns]
     progress = progress.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent)
-    spans = progress.group_by("log", "format", "phase", *totals).agg(first=pl.min("line"), last=pl.max("line"))
+    # in line order, so that only the borders of stretches need grouping: a tenth of the time
+    alike = ("log", "format", "phase", *totals)
+    border = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(by)) for name in alike for by in (1, -1))
+    borders = progress.lazy().select(*alike, "line").filter(border)
+    spans = borders.group_by(alike).agg(first=pl.min("line"), last=pl.max("line")).collect()
     trained = (
         progress.lazy()
         .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
