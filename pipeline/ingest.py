@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from . import match
+from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
 from .encoding import encoding_of, to_utf8
@@ -24,12 +25,11 @@ from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, spli
 from .masking import mask, mask_facts
 from .named import facts_of_names
 from .store import Store, Writer
-from .tables import LOGS, TABLES, conform
+from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
-SOURCE_CHARACTERS = 300
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -37,11 +37,6 @@ TEXTS = {
     "progress": ("bar", None),
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
-SOURCE_ENDING = (
-    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
-    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
-)
-"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like others."""
 
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
@@ -405,7 +400,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
         tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
-    tables["sources"] = _sources(settled, claims, ids, state)
+    tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
@@ -423,63 +418,6 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
-
-
-def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of the records that findings and headlines cite."""
-    cited = [
-        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
-    ]
-    cited.append(settled.issues.select("log", "line"))
-    if (progress := settled.tables.get("progress")) is not None:
-        cited += citable(progress, settled.tables.get("events"))
-    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
-    frame = claims.lines.frame
-    if claims.lines.physical.height == 1:
-        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
-    else:
-        near = frame.join(wanted, on=["log", "line"], how="semi")
-    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
-    return text.select(
-        log_id=ids.gather(text["log"]),
-        line=pl.col("line") + state.line,
-        redraw="redraw",
-        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
-    )
-
-
-def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
-    """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
-    these totals, the last before a counter falls back, and the last before a process starts. Rows are in line order."""
-    totals = ("iters_per_epoch", "iters_planned")
-    schema = TABLES["progress"].schema
-    absent = [n for n in ("phase", "bar", "epoch", "global_iter", *totals) if n not in progress.columns]
-    progress = progress.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent)
-    # in line order, so that only the borders of stretches need grouping: a tenth of the time
-    alike = ("log", "format", "phase", *totals)
-    border = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(by)) for name in alike for by in (1, -1))
-    borders = progress.lazy().select(*alike, "line").filter(border)
-    spans = borders.group_by(alike).agg(first=pl.min("line"), last=pl.max("line")).collect()
-    trained = (
-        progress.lazy()
-        .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
-        .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
-        .drop_nulls("done")
-        .sort("log", "line")
-        .with_columns(falls=(pl.col("done").shift(-1) < pl.col("done")) & (pl.col("log").shift(-1) == pl.col("log")))
-        .collect()
-    )
-    cited = [spans.select("log", line="first"), spans.select("log", line="last")]
-    cited.append(trained.filter("falls").select("log", "line"))
-    if events is not None:
-        starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
-        before = trained.select("log", "line", record="line")
-        cited.append(
-            starts.join_asof(before, on="line", by="log", check_sortedness=False)
-            .select("log", line="record")
-            .drop_nulls("line")
-        )
-    return cited
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
