@@ -80,6 +80,7 @@ class Tables:
     findings: pl.DataFrame
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    alternatives: pl.DataFrame
     scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
@@ -180,6 +181,7 @@ def analyze(
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
+        alternatives=judged.alternatives,
         scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )

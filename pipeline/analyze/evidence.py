@@ -141,7 +141,6 @@ def defaults(runs: pl.DataFrame) -> pl.DataFrame:
                 low=pl.lit(value, pl.Int64),
                 high=pl.lit(value, pl.Int64),
                 source=pl.lit("default"),
-                log_id="first_log",
                 text=pl.lit(text),
             )
             for name, (value, unsaid, text) in silent.items()
