@@ -39,7 +39,7 @@ def sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state:
 
 def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
-    these totals, the last before a counter falls back, and the last before a process starts."""
+    these totals, those on either side of a counter that falls back, and the last before a process starts."""
     rows = progress.select("log", "line", "format", *map(partial(_column, progress), COLUMNS))
     spans = rows.group_by("log", "format", "phase", *TOTALS).agg(first=pl.min("line"), last=pl.max("line"))
     trained = (
@@ -48,11 +48,11 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
         .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
         .drop_nulls("done")
         .sort("log", "line")
-        .with_columns(falls=(pl.col("done").shift(-1) < pl.col("done")) & (pl.col("log").shift(-1) == pl.col("log")))
+        .with_columns(fell=(pl.col("done").diff() < 0) & (pl.col("log").diff() == 0))
         .collect()
     )
     cited = [spans.select("log", line="first"), spans.select("log", line="last")]
-    cited.append(trained.filter("falls").select("log", "line"))
+    cited.append(trained.filter(pl.col("fell") | pl.col("fell").shift(-1)).select("log", "line"))
     if events is not None:
         starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
         before = trained.select("log", "line", record="line")

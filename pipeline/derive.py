@@ -22,6 +22,7 @@ from .analyze import (
     losses,
     memory,
     pace,
+    quotations,
     resolve,
     runs,
     sample_counters,
@@ -117,7 +118,7 @@ def analyze(
     now: datetime | None = None,
 ) -> Tables:
     """The derived tables from the parsed ones (name → frame of its schema); pure. The order of rows means nothing."""
-    logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
+    logs = quotations.without(parsed["logs"].filter(pl.col("status") != "left_out").collect())
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)
     speaking = timeline.speakers(

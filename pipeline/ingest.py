@@ -25,7 +25,7 @@ from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, spli
 from .masking import mask, mask_facts
 from .named import facts_of_names
 from .store import Store, Writer
-from .tables import LOGS, TABLES, conform
+from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
@@ -37,11 +37,6 @@ TEXTS = {
     "progress": ("bar", None),
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
-SOURCE_ENDING = (
-    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
-    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
-)
-"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like others."""
 
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0

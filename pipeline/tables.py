@@ -89,6 +89,13 @@ def trains() -> pl.Expr:
     return pl.col("phase").eq("train").fill_null(~pl.col("format").is_in(SAY_THEIR_PHASE))
 
 
+SOURCE_ENDING = (
+    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
+    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
+)
+"""Endings of source code and documents. One in which nothing was found is left out; one that only quotes records makes
+no run (`analyze/quotations.py`); any other is a log like others."""
+
 # ── written by ingest: what the logs say, no judgement over several formats or logs ──────────────────────────────────
 
 LOGS = declare(

@@ -48,6 +48,16 @@ def test_what_a_headline_cites(store: Store) -> None:
     assert unshown(store, heads) == []
 
 
+def test_one_format_alone(tmp_path: Path) -> None:
+    """A batch of one format has not every column of `progress`."""
+    log = tmp_path / "logs" / "net.log"
+    log.parent.mkdir()
+    line = "2026/05/04 09:00:00 - mmengine - INFO - Iter(train) [{}/100]  lr: 1.0e-03  time: 0.5  loss: 0.25\n"
+    log.write_text("".join(line.format(i) for i in (10, 20, 30, 20, 30)))
+    commands.ingest([log.parent], tmp_path / "out", jobs=1)
+    assert Store(tmp_path / "out").read(SOURCES).sort("line")["line"].to_list() == [1, 3, 4, 5]
+
+
 def test_the_text_is_the_lines(store: Store) -> None:
     """What stands in `sources` is what stands in the file at that line."""
     logs = store.read(LOGS).filter(pl.col("path").str.ends_with("20251125_051300.log"))

@@ -64,7 +64,7 @@ def explanation(box: Box, case: Case) -> Explanation:
         product = exact["B"] * exact["A"] * exact["W"]
         group = product // rule.parallel if product % rule.parallel == 0 else None
     ranges = {
-        name: (box[letter][0], box[letter][1] if box[letter][1] < BEYOND else None)
+        name: (box[letter][0], None if _endless(name, letter, box, case) else box[letter][1])
         for name, letter in LETTERS.items()
         if letter in box and letter not in exact and letter not in "VUG" and not _idle(name, letter, box, case)
     }
@@ -109,6 +109,19 @@ def _idle(name: str, letter: str, box: Box, case: Case) -> bool:
     if letter == "T" and box["E"] == BOUNDS["E"] and "epochs_planned" not in case.claimed:
         return True
     return box[letter] == BOUNDS[letter] or (box[letter][1] >= BEYOND and box[letter][0] <= 1)
+
+
+def _endless(name: str, letter: str, box: Box, case: Case) -> bool:
+    """Whether nothing but the bounds of the search ends a range."""
+    if box[letter][1] >= BEYOND:
+        return True
+    if name in case.claimed:
+        return False
+    bounded = [x for x, of in (("W", "world_size"), ("r", "repeats")) if x in box and of not in case.claimed]
+    at_end = {x for x in bounded if box[x][1] == BOUNDS[x][1]}
+    return (
+        letter in at_end or (letter == "N" and bool(at_end)) or (letter in "BE" and box[letter][1] == BOUNDS[letter][1])
+    )
 
 
 def _label(box: Box, case: Case) -> tuple[Sampler, tuple[str, ...]]:

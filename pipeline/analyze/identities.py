@@ -9,7 +9,7 @@ The functions are written with + - * // alone: they count with Python's whole nu
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Count = Any
@@ -71,7 +71,8 @@ class Updates:
     """What becomes of windows of A iterations that an epoch, or the run, leaves unfinished.
 
     tail: what happens to the last window, in words. formula: U, as text. run: U(T, I, A) of a whole run. epoch: the
-    least and the most updates of one epoch, (I, A). example: I, E, A to U.
+    least and the most updates of one epoch, (I, A). per_epoch: updates are planned epoch by epoch. carries: a window
+    goes on over the end of an epoch. example: I, E, A to U.
     """
 
     name: str
@@ -84,7 +85,8 @@ class Updates:
     versions: str = "all versions"
     since: Version = ()
     before: Version | None = None
-    per_epoch: bool = field(default=False)
+    per_epoch: bool = False
+    carries: bool = False
 
 
 def ceil(numerator: Count, denominator: Count) -> Count:
@@ -345,6 +347,7 @@ UPDATES = (
         (down, ceil),
         {"I": 5, "E": 3, "A": 8, "U": 2},
         versions="mmengine 0.1.0 to 0.10.7 (OptimWrapper), mmcv 1 (GradientCumulative)",
+        carries=True,
     ),
     Updates(
         "flushed at each epoch's end",
@@ -394,6 +397,7 @@ UPDATES = (
         versions="transformers up to 4.46",
         before=(4, 47),
         per_epoch=True,
+        carries=True,
     ),
     Updates(
         "carried, lost at the end",
@@ -404,6 +408,7 @@ UPDATES = (
         (down, ceil),
         {"I": 32, "E": 2, "A": 5, "U": 12},
         versions="Keras 3 (gradient_accumulation_steps), DeepSpeed's engine, ultralytics after its warm-up",
+        carries=True,
     ),
     Updates(
         "whole global batches",
@@ -414,6 +419,7 @@ UPDATES = (
         (down, ceil),
         {"I": 312, "E": 3, "A": 8, "U": 117},
         versions="Megatron-LM, NeMo, torchtitan, xtuner 1, detectron2",
+        carries=True,
     ),
 )
 

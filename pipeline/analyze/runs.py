@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from . import counting, pace, places, sample_counters, state
+from . import counting, pace, places, quotations, sample_counters, state
 from .stats import ratio
 from .words import brief, grouped
 
@@ -117,7 +117,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
     """What the files of a run say: run_id, log_paths, owner, modified_at, whether one grew between two reads, and the
     telemetry that stands in them."""
     grew = pl.col("bytes") > pl.col("bytes_before")
-    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew)
+    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew, quotes=quotations.quotes())
     joined = members.join(of_log, on="log_id").sort("run_id", "path")
     return (
         joined.join(gpu, on="log_id", how="left")
@@ -127,6 +127,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
             pl.col("owner").drop_nulls().first(),
             pl.col("modified_at").max(),
             pl.col("grew").any(),
+            pl.col("quotes").all(),
             pl.col("gpu_util_mean_pct", "power_mean_w").mean(),
         )
     )

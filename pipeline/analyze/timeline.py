@@ -245,7 +245,7 @@ def measure(
         ),
         *(pl.col(name).drop_nulls().last() for name in ("iters_planned", "epochs_planned", "eta_s")),
         pl.col("epoch").min().alias("first_epoch"),
-        pl.col("epoch").max().alias("last_epoch"),
+        pl.col("epoch").drop_nulls().last().alias("last_epoch"),
         pl.col("samples_seen").drop_nulls().last(),
         pl.coalesce(pl.col("gap_iters").filter("near").median(), pl.col("gap_iters").median())
         .round()
