@@ -16,15 +16,15 @@ import polars as pl
 
 from . import match
 from .batches import Batch, Log, addresses, batch_bytes, batches, plan_of
+from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
 from .lines import split
 from .masking import mask, mask_facts
 from .named import facts_of_names
 from .store import Store, Writer
-from .tables import LOGS, TABLES, conform
+from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 
-SOURCE_CHARACTERS = 300
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -33,12 +33,7 @@ TEXTS = {
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
 LONG = ("progress", "metrics")
-
-SOURCE_ENDING = (
-    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
-    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
-)
-"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like others."""
+"""Tables of a row a record: their `log_id` is not spelt out on the way to the file."""
 
 COMMIT_EVERY_S = 60.0
 """A long command commits so often what is complete: a killed one loses at most this much work."""
@@ -205,7 +200,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
         tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
-    tables["sources"] = _sources(settled, claims, ids, state)
+    tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
@@ -226,30 +221,6 @@ def _with_ids(frame: pl.DataFrame, ids: pl.Series, *, coded: bool = False) -> pl
     log = frame["log"]
     named = log.cat.to(pl.Enum(ids)).alias("log_id") if coded else ids.gather(log)
     return frame.drop("log").insert_column(0, named)
-
-
-def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
-    cited = [
-        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
-    ]
-    cited.append(settled.issues.select("log", "line"))
-    if (progress := settled.tables.get("progress")) is not None:
-        by_log = progress.select("log", "line").group_by("log")
-        cited += [by_log.agg(pl.min("line")), by_log.agg(pl.max("line"))]
-    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
-    frame = claims.lines.frame
-    if claims.lines.physical.height == 1:
-        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
-    else:
-        near = frame.join(wanted, on=["log", "line"], how="semi")
-    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
-    return text.select(
-        log_id=ids.gather(text["log"]),
-        line=pl.col("line") + state.line,
-        redraw="redraw",
-        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
-    )
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:

@@ -44,6 +44,8 @@ class State:
     line: int = 0
     redraw: int = 0
     carried: Mapping[tuple[str, str], pl.DataFrame] = field(default_factory=dict)
+    said: Mapping[tuple[str, str], pl.DataFrame] = field(default_factory=dict)  # names and values of words
+    remembered: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     region: stretches.Open | None = None
     running: clock.Running | None = None
 
@@ -168,15 +170,36 @@ def advance(claims: Claims, formats: Formats, state: State, modified_at: dt.date
         last = found.rows.drop_nulls(column).sort("seq").tail(1) if column else found.rows.clear()
         if last.height:
             carried[key] = last.with_columns(pl.col("line") + state.line, seq=pl.lit(-1, pl.Int64))
+    said = {key: found.words.select("name", "value") for key, found in claims.records.items() if found.words.height}
     return State(
         line=state.line + lines - (1 if open_line else 0),
         redraw=redraw,
         carried=carried,
+        said={**state.said, **{key: pl.concat([words, *_said(state, key)]).unique() for key, words in said.items()}},
+        remembered={**state.remembered, **_remembered(claims, formats, state)},
         region=stretches.open_at_end(
             claims.rest, claims.banners, claims.starts, frame, formats, state.region, state.line
         ),
         running=clock.advance(claims.timeline, state.running, modified_at),
     )
+
+
+def _said(state: State, key: tuple[str, str]) -> list[pl.DataFrame]:
+    return [state.said[key]] if key in state.said else []
+
+
+def _remembered(claims: Claims, formats: Formats, state: State) -> dict[str, pl.DataFrame]:
+    """What the parsers that have something to remember remember behind this piece."""
+    names = {parser for parser, _ in claims.records}
+    nothing = stretches.Found({}, {}, pl.Series(dtype=pl.Int64), pl.Series(dtype=pl.Int64), [])
+    found: dict[str, pl.DataFrame] = {}
+    for name, parser in formats.parsers.items():
+        if parser.remember is None or name not in names:
+            continue
+        matched = _matched(name, _moved(claims, state), formats, nothing, state)
+        if matched is not None:
+            found[name] = parser.remember(matched)
+    return found
 
 
 def settle(claims: Claims, formats: Formats, state: State, anchors: pl.DataFrame) -> Settled:
@@ -280,13 +303,20 @@ def _matched(name: str, claims: Claims, formats: Formats, found: stretches.Found
             # polars 2.1 panics in `format` and `concat_str` where a column's first chunk is empty
             rows[shape.name] = mine.rows.rechunk() if mine else shape.no_rows
             values[shape.name] = mine.values if mine else []
-            words[shape.name] = mine.words if mine else NO_WORDS
+            words[shape.name] = _first_said(mine.words, state, key) if mine else NO_WORDS
             carried[shape.name] = state.carried.get(key, shape.no_rows)
         elif not isinstance(shape, Region):
             rows[shape.name] = found.rows.get(key, shape.no_rows)
         else:
             regions[shape.name] = found.regions.get(key, NO_REGION)
-    return Matched(rows, values, words, carried, regions)
+    return Matched(rows, values, words, carried, regions, state.remembered.get(name))
+
+
+def _first_said(words: pl.DataFrame, state: State, key: tuple[str, str]) -> pl.DataFrame:
+    """Without the words that an earlier piece of the log has said."""
+    for said in _said(state, key) if words.height else []:
+        words = words.join(said, on=["name", "value"], how="anti", maintain_order="left")
+    return words
 
 
 def _has_rows(name: str, claims: Claims, found: stretches.Found) -> bool:
