@@ -33,7 +33,7 @@ TEXTS = {
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
 LONG = ("progress", "metrics")
-
+"""Tables of a row a record: their `log_id` is not spelt out on the way to the file."""
 
 COMMIT_EVERY_S = 60.0
 """A long command commits so often what is complete: a killed one loses at most this much work."""
