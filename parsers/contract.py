@@ -69,11 +69,13 @@ def _si_number(text: pl.Series) -> pl.Series:
 
 
 def _duration(text: pl.Series) -> pl.Series:
-    """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative."""
+    """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative; days alone
+    where there are any, as Python prints minus five seconds: `-1 day, 23:59:55`."""
     if text.str.contains_any(["day", "-"]).any():
         parts = text.str.extract_groups(r"^(-)?(?:([0-9]+) days?, )?([0-9:]+)$").struct.unnest()
-        seconds = _clock(parts["3"]) + parts["2"].cast(pl.Float64, strict=False).fill_null(0) * 86400
-        return seconds.zip_with(parts["1"].is_null(), -seconds)
+        sign = parts["1"].is_null().cast(pl.Int8) * 2 - 1
+        days, clock = parts["2"].cast(pl.Float64, strict=False), _clock(parts["3"])
+        return (sign * clock).zip_with(days.is_null(), sign * days * 86400 + clock)
     return _clock(text)
 
 

@@ -13,8 +13,11 @@ What its lines do not mean
   ends a run whose last line is `[3670/3672]`. By epoch the tail of each epoch is not printed.
 - `memory` is the peak *allocated* since the previous line, in MiB, on this rank. `eta` knows nothing of validation.
 - `Epoch(val) [3][26/26]` is a validation's summary: its times are means over the validation.
+- `Exp name:` stands in front of the train line at every 1,000th iteration of the run, and behind the iteration whose
+  index reaches the loader's length: by iteration, the one that is out of step tells the iterations of an epoch.
 - `GPU number:` is the number of ranks; `GPU 0,1,2,3: NAME` are the devices that the process could see.
-- In the JSON copy `iter` and `step` are global; a val line's `step` is the epoch (by epoch), the iteration, or 0.
+- In the JSON copy `iter` and `step` are global; a val line's `step` is the epoch (by epoch), the iteration, or 0. With
+  `log_with_hierarchy` its names have their phase in front; the text has that for validations only.
 
 Sources: mmengine 0.10.7 and xtuner 0.1.23 run; their sources, all tags (FORMATS.md §2).
 """
@@ -42,6 +45,12 @@ from .contract import (
 
 LOGGED_AT = r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})"
 PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ -(?: |$))"
+ANY_STAMP = (
+    r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:,[0-9]{3})?)"
+)
+COUNTED = rf"^(?:(?:.*?{ANY_STAMP} - )?[^ ]+ - [A-Z]+ - +)?"
+"""What stands before a counter: forks set other stamps, or none. Their other lines could be mmcv's too."""
 COUNTER = r"(?:\[ *(?P<epoch>[0-9]+)\])?\[ *(?P<iter>[0-9]+)/(?P<total>[0-9]+)\]"
 VALUES = {
     "lr": FLOAT,
@@ -53,7 +62,7 @@ VALUES = {
 }
 NAME = r"(?:[^\s:]|:[^\s])+(?: (?:[^\s:]|:[^\s])+)*"  # `coco/AP (M)`, `AP@0.50:0.95`: blanks, and colons within
 PAIRS = Pairs(
-    rf"(?P<name>{NAME}): (?P<value>(?:[0-9]+ days?, )?(?:\[[^\]]*\]|\{{[^}}]*\}}|[^ ]+))",
+    rf"(?P<name>{NAME}): (?P<value>(?:-?[0-9]+ days?, )?(?:\[[^\]]*\]|\{{[^}}]*\}}|[^ ]+))",
     VALUES,
 )
 STAMPED = {"logged_at": STAMP}
@@ -61,7 +70,7 @@ STAMPED = {"logged_at": STAMP}
 TRAIN = Record(
     name="train",
     hints=("Epoch(train)", "Iter(train)"),
-    pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\(train\) +{COUNTER}(?P<pairs>(?: .*)?)$",
+    pattern=rf"{COUNTED}(?P<unit>Epoch|Iter)\(train\) +{COUNTER}(?P<pairs>(?: .*)?)$",
     almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\(train\)",
     fields={**STAMPED, "unit": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
@@ -76,7 +85,7 @@ TRAIN = Record(
 EVAL = Record(
     name="eval",
     hints=("Epoch(val)", "Iter(val)", "Epoch(test)", "Iter(test)"),
-    pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\((?P<mode>val|test)\) +{COUNTER}(?P<pairs>(?: .*)?)$",
+    pattern=rf"{COUNTED}(?P<unit>Epoch|Iter)\((?P<mode>val|test)\) +{COUNTER}(?P<pairs>(?: .*)?)$",
     almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\((?:val|test)\)",
     fields={**STAMPED, "unit": TEXT, "mode": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
@@ -90,9 +99,12 @@ EVAL = Record(
 )
 
 JSON_PAIRS = Pairs(
-    r'"(?P<name>[^"]+)": (?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,{}\[\]"]+)',
+    r'"(?:train/)?(?P<name>[^"]+)": '
+    r'(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,{}\[\]"]+)',
     {
         **{name: VALUES[name] for name in ("lr", "base_lr", "time", "data_time", "memory")},
+        "val/time": FLOAT,
+        "val/data_time": FLOAT,
         "epoch": INT,
         "iter": INT,
         "step": INT,
@@ -102,13 +114,15 @@ JSON_PAIRS = Pairs(
 SCALARS = Record(
     name="scalars",
     hints=('"step": ',),
-    pattern=r'^\{(?P<pairs>"[^{}]*"(?:data_)?time": [^{}]*"step": [0-9]+)\}$',
+    pattern=r'^\{(?P<pairs>"[^{}]*"(?:(?:train|val)/)?(?:data_)?time": [^{}]*"step": [0-9]+)\}$',
     pairs=JSON_PAIRS,
     carry="epoch",
     examples=(
         '{"lr": 0.0002, "data_time": 0.0042, "loss": NaN, "time": 0.0055, "epoch": 1, "iter": 1, '
         '"memory": 1362, "step": 1}',
         '{"coco/bbox_mAP": 0.028, "data_time": 1.34, "time": 1.44, "step": 10}',
+        '{"train/lr": 0.01, "train/data_time": 0.002, "train/loss": 0.5, "train/time": 0.004, "epoch": 1, "iter": 3, '
+        '"step": 3}',
     ),
 )
 
@@ -397,7 +411,9 @@ def _scalars(rows: pl.DataFrame, matched: Matched) -> pl.DataFrame:
     """A train line has a learning rate (or, in other versions, `iter` or `epoch`); a val line has none of them. Its
     `step` is an epoch where the train lines before it have epochs, and not read otherwise."""
     rows = rows.with_columns(
-        is_train=pl.any_horizontal(pl.col(n).is_not_null() for n in ("lr", "base_lr", "iter", "epoch"))
+        time=pl.coalesce("time", "val/time"),
+        data_time=pl.coalesce("data_time", "val/data_time"),
+        is_train=pl.any_horizontal(pl.col(n).is_not_null() for n in ("lr", "base_lr", "iter", "epoch")),
     )
     if not rows["is_train"].all():
         seen = matched.latest("scalars", rows.select("log", "seq"), {"epoch": "last_epoch"})
@@ -531,6 +547,7 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
         ),
         _event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records"), {}),
         _event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again"), {}),
+        _event(matched.rows("experiment"), "exp_name", pl.format("Exp name: {}", "name"), {}),
         _event(
             pl.concat(not_finite).unique("log", keep="first", maintain_order=True) if not_finite else NO_EVENTS,
             "nan_loss",

@@ -14,22 +14,31 @@ from .analyze import (
     bars,
     best,
     copies,
+    counting_findings,
+    cycles,
     epochs,
+    evidence,
     findings,
     losses,
+    memory,
     pace,
     quotations,
     resolve,
     runs,
     sample_counters,
+    scaling,
+    signs,
     state,
     timeline,
+    verdicts,
 )
+from .analyze.solve import solve
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
     ATTEMPTS,
     CLOCKS,
+    DERIVED,
     EPOCHS,
     EVENTS,
     FACTS,
@@ -39,12 +48,16 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SCALING,
+    SOURCES,
     Table,
     conform,
 )
 
 BATCH_ROWS = 3_000_000  # progress rows held at once; a single log beyond it is a batch of its own
 USER_PART = "user"
+READ = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, SOURCES)
+"""The parsed tables that the derived ones are made of."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,15 @@ class Derived:
 
 @dataclass(frozen=True)
 class Tables:
-    """The four derived tables and the user's facts, conformed."""
+    """The derived tables and the user's facts, conformed."""
 
     attempts: pl.DataFrame
     runs: pl.DataFrame
     epochs: pl.DataFrame
     findings: pl.DataFrame
+    claims: pl.DataFrame
+    explanations: pl.DataFrame
+    scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -75,7 +91,7 @@ def derive(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Derived:
-    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+    """Analyze the parsed tables under `out` and commit the derived ones and the user's facts.
 
     `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
     stopped. Raises StoreBusy while another command writes.
@@ -83,19 +99,14 @@ def derive(
     store = Store(out)
     with store.writer("analyze") as writer:
         tables = analyze(
-            {table.name: store.scan(table) for table in (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU)},
+            {table.name: store.scan(table) for table in READ},
             rules,
             values,
             now,
         )
         writer.replace(FACTS, tables.user_facts, part=USER_PART)
-        for table, frame in (
-            (ATTEMPTS, tables.attempts),
-            (RUNS, tables.runs),
-            (EPOCHS, tables.epochs),
-            (FINDINGS, tables.findings),
-        ):
-            writer.replace(table, frame)
+        for table in DERIVED:
+            writer.replace(table, getattr(tables, table.name))
         writer.commit()
     return Derived(tables.runs, tables.attempts.height, tables.epochs.height, tables.findings.height)
 
@@ -116,14 +127,17 @@ def analyze(
         events.filter(pl.col("kind") == "start"),
     )
     batches = Batches(parsed, events, speaking, logs)
-    parts = [(attempts_of(batch), batch.marks) for batch in batches]
+    parts = [(attempts_of(batch), batch.marks, batch.cycles, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
-    measured = pl.concat([part for part, _ in parts], how="vertical_relaxed")
+    measured = pl.concat([part for part, _, _, _ in parts], how="vertical_relaxed")
     yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
-    doubled = copies.found(pl.concat([marks for _, marks in parts]), measured, yearless)
-    attempts = timeline.assign_runs(measured.join(doubled, on=["log_id", "attempt"], how="anti"))
+    doubled = copies.found(pl.concat([marks for _, marks, _, _ in parts]), measured, yearless)
+    turns = pl.concat([again for _, _, again, _ in parts])
+    alone = measured.join(doubled, on=["log_id", "attempt"], how="anti")
+    attempts = timeline.assign_runs(cycles.into_attempts(alone, turns))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    attempts = memory.into_attempts(attempts, memory.printed(parsed["facts"], speaking).collect())
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
@@ -132,7 +146,7 @@ def analyze(
     )
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
-    headline = runs.headline(
+    said = runs.assembled(
         attempts,
         resolve.wide(resolve.chosen(stated), run_ids),
         state.last_words(events, heard),
@@ -140,25 +154,39 @@ def analyze(
         telemetry(parsed["gpu"]),
         members,
         logs,
-        now,
     )
+    of_updates = signs.of_updates(parsed["progress"]).collect(engine="streaming")
+    shown = pl.concat([*(seen for _, _, _, seen in parts), of_updates])
+    claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), said)
+    claims = evidence.with_texts(claims, parsed["sources"])
+    judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
+    headline = runs.headline(said, judged.agreed, logs, now)
     counted = sample_counters.as_counted(headline)
     inside = [epochs_of(batch, attempts, counted) for batch in batches]
-    spans = epochs.spans(attempts, counted)
-    turns = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
+    spans = epochs.spans(attempts, counted, turns)
+    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    found = findings.table(headline, attempts, resolve.conflicts(stated))
+    compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
+    more = [
+        counting_findings.table(headline, judged.claims, judged.explanations, stated),
+        cycles.findings(turns, attempts),
+        scaling.findings(compared, headline),
+    ]
+    found = findings.table(headline, attempts, resolve.conflicts(stated), more)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
-        epochs=conform(turns, EPOCHS),
+        epochs=conform(spent, EPOCHS),
         findings=conform(found, FINDINGS),
+        claims=judged.claims,
+        explanations=judged.explanations,
+        scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), conform(told, FACTS))
+    return Tables(**{table.name: table.empty() for table in DERIVED}, user_facts=conform(told, FACTS))
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -178,6 +206,7 @@ class Batch:
     bar_turns: pl.DataFrame
     bar_paces: pl.DataFrame
     marks: pl.DataFrame
+    cycles: pl.DataFrame
 
 
 class Batches:
@@ -215,13 +244,26 @@ class Batches:
         events = timeline.keyed(self.events, speaking)
         stamps = timeline.keyed(clocks.collect(), speaking)
         rows = timeline.in_order(timeline.rows(progress, text).collect(engine="streaming"))
-        cuts = timeline.cuts(rows, events, text)
+        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
         )
-        turns, paces = self.read_bars(progress, speaking.filter("is_bar"))
         marks = copies.marks(rows, cuts, self.alike.join(text, on="log_id", how="semi"))
-        return Batch(speaking, rows, cuts, events, stamps, turns, paces, marks)
+        bar_turns = self.read_bars(progress, speaking.filter("is_bar"))
+        return Batch(speaking, rows, cuts, events, stamps, *bar_turns, marks, turns)
+
+    def read_cycles(
+        self, rows: pl.DataFrame, cuts: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        """Rows counted on over the cycles, the cuts that are left, and the turns of counters that started again."""
+        again = speaking.join(cuts.filter(pl.col("begun_by") == "counter").select("log"), on="log", how="semi")
+        if not again.height:
+            return cycles.none(rows), cuts, cycles.EMPTY
+        printed = losses.values(self.parsed["metrics"], again).collect(engine="streaming")
+        marked = timeline.in_attempts(rows, cuts)
+        judged = cycles.judge(cycles.turns(marked, cuts, timeline.keyed(printed, again), events))
+        numbered, cuts = cycles.numbered(judged), cycles.merged(cuts, judged)
+        return cycles.counted(rows, numbered), cuts, cycles.table(numbered, cuts, speaking)
 
     def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))
@@ -239,6 +281,11 @@ def attempts_of(batch: Batch) -> pl.DataFrame:
     by_rows = timeline.measure(batch.rows, batch.cuts, *of_text, text)
     by_bars = bars.attempts(batch.bar_turns, batch.bar_paces, batch.clocks, batch.speaking)
     return pl.concat([by_rows, by_bars], how="vertical_relaxed")
+
+
+def signs_of(batch: Batch) -> pl.DataFrame:
+    text = batch.speaking.filter(~pl.col("is_bar"))
+    return signs.of_records(batch.rows, batch.events, batch.cuts, text)
 
 
 def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:

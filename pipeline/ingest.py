@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from . import match
+from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
 from .encoding import encoding_of, to_utf8
@@ -29,7 +30,6 @@ from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
-SOURCE_CHARACTERS = 300
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -400,7 +400,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
         tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
-    tables["sources"] = _sources(settled, claims, ids, state)
+    tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
@@ -418,30 +418,6 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
-
-
-def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
-    cited = [
-        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
-    ]
-    cited.append(settled.issues.select("log", "line"))
-    if (progress := settled.tables.get("progress")) is not None:
-        by_log = progress.select("log", "line").group_by("log")
-        cited += [by_log.agg(pl.min("line")), by_log.agg(pl.max("line"))]
-    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
-    frame = claims.lines.frame
-    if claims.lines.physical.height == 1:
-        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
-    else:
-        near = frame.join(wanted, on=["log", "line"], how="semi")
-    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
-    return text.select(
-        log_id=ids.gather(text["log"]),
-        line=pl.col("line") + state.line,
-        redraw="redraw",
-        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
-    )
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:

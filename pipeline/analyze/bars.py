@@ -249,7 +249,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
     stamps = clocks.group_by("log").agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
     single = pl.when((pl.len() == 1) & pl.col("named_epoch").is_null().all()).then(1)
     frame = chosen.group_by("log", maintain_order=True).agg(
-        pl.col("first_line").min().alias("bar_line"),
+        pl.col("first_line").min().alias("first_record_line"),
         pl.col("last_line").max(),
         (pl.col("end") - pl.col("start")).sum().alias("iters"),
         pl.col("frames").sum().cast(pl.Int64).alias("train_records"),
@@ -269,6 +269,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
         .join(speaking.select("log", "log_id", "format", "folder", "parent", "path"), on="log")
         .with_columns(
             attempt=pl.lit(1, pl.Int32),
+            begun_by=pl.lit("log"),
             first_line=pl.lit(1, pl.Int64),
             first_iter=pl.col("start_iter"),
             last_record_iter=pl.col("last_iter"),
@@ -290,5 +291,5 @@ def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataF
         .join(speaking.select("log", "log_id"), on="log")
         .group_by("log_id", "epoch")
         .agg(pl.col("s_per_iter", "s_per_iter_mean").mean())
-        .with_columns(attempt=pl.lit(1, pl.Int32))
+        .with_columns(attempt=pl.lit(1, pl.Int32), cycle=pl.lit(1, pl.Int32))
     )

@@ -5,6 +5,17 @@ import polars as pl
 from ..tables import trains
 
 
+def values(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
+    """The train losses of the format that speaks, in order: log_id, line, value."""
+    return (
+        metrics.filter((pl.col("name") == "loss") & trains() & pl.col("log_id").is_in(speaking["log_id"].implode()))
+        .join(speaking.lazy().select("log_id", "format"), on=["log_id", "format"], how="semi")
+        .select("log_id", "line", "redraw", "piece", "value")
+        .sort("log_id", "line", "redraw", "piece")
+        .drop("redraw", "piece")
+    )
+
+
 def of_logs(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
     """Per log: final_loss, its line, nan_losses, nan_loss_line; from rows of the format that speaks."""
     bad = ~pl.col("value").is_finite()

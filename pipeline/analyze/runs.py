@@ -42,13 +42,15 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.col("last_record_line").last(),
             pl.col("samples_seen").last(),
             pl.when(pl.col("last_iter").is_null().all())
-            .then(pl.col("last_epoch").drop_nulls().last())
+            .then((pl.col("last_epoch") + pl.col("epochs_before").fill_null(0)).drop_nulls().last())
             .alias("named_epoch"),
             pl.when(pl.col("first_epoch").min() == 0).then(1).otherwise(0).alias("epochs_from_0"),
             pl.when(pl.col("iters").count() > 0).then(pl.col("iters").sum()).alias("iters_run"),
             pl.col("superseded_iters").sum(),
             pl.col("memory_peak_mib").max(),
             pl.col("nan_losses").sum(),
+            # an attempt whose counter never started again is one turn of a run in which another's did
+            pl.when(pl.col("cycles").is_not_null().any()).then(pl.col("cycles").fill_null(1).sum()).alias("cycles"),
             pl.when(timed).then(wall.sum()).alias("wall_s"),
             pl.when(timed)
             .then(pl.when(by_stamps).then(pl.lit("timestamps")).otherwise(pl.lit("log")))
@@ -66,7 +68,7 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def headline(
+def assembled(
     attempts: pl.DataFrame,
     stated: pl.DataFrame,
     last_words: pl.DataFrame,
@@ -74,9 +76,8 @@ def headline(
     gpu: pl.DataFrame,
     members: pl.DataFrame,
     logs: pl.DataFrame,
-    now: datetime | None,
 ) -> pl.DataFrame:
-    """One row per run with every column of RUNS and those that findings and epochs need beside them.
+    """One row per run with what its logs and the user say, before anything is worked out from it.
 
     `stated` is `resolve.wide`; `members` (run_id, log_id) names all logs of a run, copies too; `gpu` holds
     gpu_util_mean_pct and power_mean_w per log_id.
@@ -89,8 +90,16 @@ def headline(
         .join(last_words, on="run_id", how="left")
         .join(best, on="run_id", how="left")
     )
-    frame = sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
-    frame = sample_counters.judged(counting.count(frame)).with_columns(epochs_done=epochs_done())
+    return sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
+
+
+def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
+    """One row per run with every column of RUNS and those that findings and epochs need beside them.
+
+    `said` is `assembled`, `agreed` what all explanations of a run agree on (`verdicts.Judged.agreed`).
+    """
+    frame = sample_counters.judged(counting.count(counting.inferred(said, agreed)))
+    frame = frame.with_columns(epochs_done=epochs_done())
     frame = state.judge(frame.with_columns(evaluates=pl.col("eval_records") > 0), now)
     return caveats(rates(named(frame, logs))).sort("started_at", "name", nulls_last=True)
 
@@ -158,7 +167,6 @@ def rates(frame: pl.DataFrame) -> pl.DataFrame:
         .then(pl.concat_list("host"))
         .otherwise(pl.lit([], pl.List(pl.String))),
         val_iters=pl.coalesce("log_val_iters", pl.col("val_iters").cast(pl.Int64)),
-        cycles=pl.lit(None, pl.Int32),
     ).with_columns(
         samples_per_hour_from=pl.when(pl.col("samples_per_hour").is_not_null()).then("wall_s_from"),
         finish_at=pl.col("ended_at") + to_go,
@@ -183,13 +191,14 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     no_samples = pl.col("num_samples").is_null() & trained
+    narrow = (pl.col("samples_hi") < 2 * pl.col("samples_lo")).fill_null(False)
     sentences = [
         (bar & trained, pl.lit("What the bar counts is not known: it is taken for training iterations of one rank.")),
         (
-            no_samples & pl.col("samples_lo").is_not_null(),
+            no_samples & narrow,
             pl.format("The number of samples is not said: the iterations per epoch allow {}.", allowed),
         ),
-        (no_samples & pl.col("samples_lo").is_null(), pl.lit("The number of samples is not said.")),
+        (no_samples & ~narrow, pl.lit("The number of samples is not said.")),
         *unsaid,
         (
             pl.col("grad_accum_default").fill_null(False),
@@ -228,6 +237,15 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
             pl.lit("Wall time is the sum of what the bars print as elapsed: time between bars is not in it."),
         ),
         (pl.col("wall_s").is_null() & trained, pl.lit("No time stamps: wall time and samples per hour are open.")),
+        (
+            pl.col("cycles").is_not_null(),
+            pl.format(
+                "The epoch counter starts again {} times while the model goes on: {} cycles of one run. How many were "
+                "planned is not said: the plan is that of the cycles begun.",
+                grouped(pl.col("cycles") - 1),
+                grouped(pl.col("cycles")),
+            ),
+        ),
         ((pl.col("attempts") > 1), pl.lit("Wall time is summed over attempts: the gaps between them are not in it.")),
         (
             (pl.col("attempts") > 1) & (pl.col("s_per_iter_n") > 0),

@@ -61,7 +61,6 @@ def judged(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.with_columns(
         epochs_done=pl.coalesce(ratio(seen, per_epoch), "epochs_done"),
         samples_done=pl.coalesce(seen, "samples_done"),
-        epoch_surplus=pl.when(~COUNTS_SAMPLES).then("epoch_surplus"),
         counted_per_hour=per_hour,
     )
 
@@ -105,7 +104,7 @@ def of_epochs(spans: pl.DataFrame, measures: pl.DataFrame, runs: pl.DataFrame) -
         .otherwise("last_iter"),
         iters_from=pl.when(COUNTS_SAMPLES).then("source").otherwise("iters_from"),
     )
-    keys = ["log_id", "attempt", "epoch"]
+    keys = ["log_id", "attempt", "cycle", "epoch"]
     scaled = measures.join(of_run.select(*keys, "counter", "batch_size"), on=keys, how="left").with_columns(
         paced(batch)[:2]
     )

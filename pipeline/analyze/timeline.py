@@ -13,6 +13,7 @@ from .stats import product
 
 BARS = ("tqdm",)
 NO_TRAINING = ("nvidia_smi", "gpustat", "slurm")
+CLOSING = ("early_stop", "restore", "data_ran_out")  # events that belong to what stands before them
 KEY_BITS = 40  # lines of one log in a combined (log, line) key
 ORDER = ["key", "redraw", "piece"]
 ROW_COLUMNS = (
@@ -146,13 +147,14 @@ def keyed(frame: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
 
 
 def cuts(rows: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
-    """Where attempts begin: log, attempt (1-based in the log), first_line, key, in order.
+    """Where attempts begin: log, begun_by, attempt (1-based in the log), first_line, key, in order.
 
-    At the log's begin, at each further `start` event (the first one too, if training rows stand before it), and where
-    the counter falls back without one: there at the resume event between the two rows, else at the row itself.
+    At the log's begin (`log`), at each further `start` event (the first one too, if training rows stand before it), and
+    where the counter falls back without one: there at the resume event between the two rows (`resume`), else behind
+    the last record or closing event before the row (`counter`): what is announced between belongs to what begins.
     `rows` and `events` come from `in_order` and `keyed`.
     """
-    begins = speaking.select("log", first_line=pl.lit(1, pl.Int64))
+    begins = speaking.select("log", first_line=pl.lit(1, pl.Int64), begun_by=pl.lit("log"))
     starts = (
         events.filter(pl.col("kind") == "start")
         .join(speaking.select("log", "first_train_line"), on="log")
@@ -160,35 +162,56 @@ def cuts(rows: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame) -> pl
             (pl.col("line") > pl.col("line").min().over("log"))
             | (pl.col("first_train_line") < pl.col("line")).fill_null(False)
         )
-        .select("log", first_line="line")
+        .select("log", first_line="line", begun_by=pl.lit("start"))
     )
     known = with_key(pl.concat([begins, starts]))
     resumes = events.filter(pl.col("kind") == "resume").select("key", resume_key="key")
-    falls = (
-        in_attempts(
-            rows.lazy()
-            .filter(pl.col("train") & pl.col("done").is_not_null())
-            .select("key", "log", "line", "done")
-            .collect(),
-            known,
-        )
-        .with_columns(before=pl.col("key").shift(1))
-        .filter((pl.col("done").diff() < 0) & (pl.col("aid").diff() == 0))
+    closing = events.filter(pl.col("kind").is_in(CLOSING)).select("key", said="key")
+    between = pl.col("resume_key") > pl.col("before")
+    fallen = (
+        falls(rows, known)
         .join_asof(resumes, on="key", check_sortedness=False)
+        .join_asof(closing, on="key", check_sortedness=False)
+        .join_asof(rows.select("key", printed="key"), on="key", check_sortedness=False, allow_exact_matches=False)
+        .with_columns(after=(pl.max_horizontal("said", "printed") % (1 << KEY_BITS)) + 1)
         .select(
             "log",
-            first_line=pl.when(pl.col("resume_key") > pl.col("before"))
+            first_line=pl.when(between)
             .then(pl.col("resume_key") % (1 << KEY_BITS))
-            .otherwise("line"),
+            .otherwise(pl.min_horizontal("after", "line")),
+            begun_by=pl.when(between).then(pl.lit("resume")).otherwise(pl.lit("counter")),
         )
     )
-    return with_key(pl.concat([begins, starts, falls]))
+    return with_key(pl.concat([begins, starts, fallen]))
+
+
+def falls(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Training rows before which the counter stood higher in the same attempt of `known`: log, line, key, before.
+
+    The counter is that of the iterations. The epoch counts where no row of the attempt has one, and where the plan
+    changes with it: `fit(epochs=8, initial_epoch=5)` behind seven epochs of another length.
+    """
+    counted = in_attempts(
+        rows.lazy()
+        .filter(pl.col("train") & (pl.col("done").is_not_null() | pl.col("epoch").is_not_null()))
+        .select("key", "log", "line", "done", "epoch", "iters_per_epoch", "epochs_planned")
+        .collect(),
+        known,
+    )
+    if counted["done"].null_count():
+        uncounted = pl.col("done").is_null().all().over("aid")
+        counted = counted.filter(pl.col("done").is_not_null() | uncounted)
+    replanned = [pl.col(name) != pl.col(name).shift(1) for name in ("iters_per_epoch", "epochs_planned")]
+    by_epoch = (pl.col("epoch").diff() < 0) & (pl.col("done").is_null() | pl.any_horizontal(replanned))
+    return counted.with_columns(before=pl.col("key").shift(1)).filter(
+        ((pl.col("done").diff() < 0).fill_null(False) | by_epoch.fill_null(False)) & (pl.col("aid").diff() == 0)
+    )
 
 
 def with_key(cuts: pl.DataFrame) -> pl.DataFrame:
     """Distinct cuts in order, with key, aid (a dense number over all logs) and attempt (1-based within the log)."""
     return (
-        cuts.unique()
+        cuts.unique(["log", "first_line"], keep="first", maintain_order=True)
         .with_columns(key=key("log", "first_line"))
         .sort("key")
         .with_row_index("aid")
@@ -214,8 +237,13 @@ def measure(
         pl.len().cast(pl.Int64).alias("train_records"),
         pl.col("done").drop_nulls().first().alias("first_iter"),
         pl.col("done").max().alias("last_record_iter"),
+        pl.col("line").min().alias("first_record_line"),
         pl.col("line").max().alias("last_record_line"),
-        *(pl.col(name).drop_nulls().last() for name in ("iters_per_epoch", "iters_planned", "epochs_planned", "eta_s")),
+        pl.coalesce(
+            pl.col("iters_per_epoch").filter(pl.col("done").is_not_null()).drop_nulls().last(),
+            pl.col("iters_per_epoch").drop_nulls().last(),
+        ),
+        *(pl.col(name).drop_nulls().last() for name in ("iters_planned", "epochs_planned", "eta_s")),
         pl.col("epoch").min().alias("first_epoch"),
         pl.col("epoch").drop_nulls().last().alias("last_epoch"),
         pl.col("samples_seen").drop_nulls().last(),
@@ -300,7 +328,7 @@ def measure(
 
 
 # what an attempt knows before runs are told apart
-LATER = ("run_id", "copy_of", "superseded_iters", "final_loss", "nan_losses", "nan_loss_line")
+LATER = ("run_id", "copy_of", "superseded_iters", "final_loss", "nan_losses", "nan_loss_line", "cycles")
 MEASURED = [*(name for name in ATTEMPTS.schema if name not in LATER), "folder", "parent", "path"]
 
 
@@ -308,8 +336,9 @@ def assign_runs(attempts: pl.DataFrame) -> pl.DataFrame:
     """Attempts with `run_id`, `superseded_iters` and `turn` (1-based attempt within the run).
 
     Within a log an attempt goes on with the run before it, unless the plan changed without a resume, or the one before
-    had reached its plan and this one starts over. Across the time-stamped folders of one work directory it does so only
-    if it says that it resumed at an iteration which the log before it, and no other, had reached.
+    had reached its plan and this one starts over (`cycles` found a new model or plan). Across the time-stamped folders
+    of one work directory it does so only if it says that it resumed at an iteration which the log before it, and no
+    other, had reached.
     """
     ordered = attempts.sort("log_id", "attempt")
     before = {
@@ -321,7 +350,8 @@ def assign_runs(attempts: pl.DataFrame) -> pl.DataFrame:
         pl.col("iters_per_epoch") != before["iters_per_epoch"]
     )
     was_done = before["last_iter"] > before["iters_planned"] - before["line_iters"]
-    starts_over = (new_plan.fill_null(False) | was_done.fill_null(False)) & ~resumed
+    other = pl.col("begun_by").is_in(["anew", "plan"])
+    starts_over = (new_plan.fill_null(False) | was_done.fill_null(False) | other.fill_null(False)) & ~resumed
     begins = (pl.col("attempt") == 1) | starts_over | (pl.col("format") != before["format"]).fill_null(False)
     ordered = ordered.with_columns(piece=begins.cum_sum().over("log_id"))
     pieces = ordered.group_by("log_id", "piece", maintain_order=True).agg(
