@@ -22,6 +22,7 @@ from .analyze import (
     resolve,
     runs,
     sample_counters,
+    stages,
     state,
     timeline,
 )
@@ -39,6 +40,7 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    STAGES,
     Table,
     conform,
 )
@@ -59,11 +61,12 @@ class Derived:
 
 @dataclass(frozen=True)
 class Tables:
-    """The four derived tables and the user's facts, conformed."""
+    """The derived tables and the user's facts, conformed."""
 
     attempts: pl.DataFrame
     runs: pl.DataFrame
     epochs: pl.DataFrame
+    stages: pl.DataFrame
     findings: pl.DataFrame
     user_facts: pl.DataFrame
 
@@ -93,6 +96,7 @@ def derive(
             (ATTEMPTS, tables.attempts),
             (RUNS, tables.runs),
             (EPOCHS, tables.epochs),
+            (STAGES, tables.stages),
             (FINDINGS, tables.findings),
         ):
             writer.replace(table, frame)
@@ -145,22 +149,25 @@ def analyze(
         now,
     )
     counted = sample_counters.as_counted(headline)
-    inside = [epochs_of(batch, attempts, counted) for batch in batches]
+    inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
-    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
+    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
     found = findings.table(headline, attempts, resolve.conflicts(stated), cycles.findings(turns, attempts))
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(spent, EPOCHS),
+        stages=conform(pl.concat([part for _, part in inside], how="diagonal_relaxed"), STAGES),
         findings=conform(found, FINDINGS),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), FINDINGS.empty(), conform(told, FACTS))
+    return Tables(
+        ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), STAGES.empty(), FINDINGS.empty(), conform(told, FACTS)
+    )
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -262,6 +269,11 @@ def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> p
     by_rows = epochs.measures(batch.rows, batch.cuts, attempts, headline, text)
     by_bars = bars.epoch_measures(batch.bar_turns, batch.bar_paces, batch.speaking)
     return pl.concat([by_rows, by_bars], how="diagonal_relaxed")
+
+
+def stages_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
+    printed = stages.points(batch.rows, batch.cuts, batch.speaking, attempts, headline)
+    return stages.table(printed, headline, batch.events)
 
 
 def members_of(attempts: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
