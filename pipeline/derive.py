@@ -22,6 +22,7 @@ from .analyze import (
     resolve,
     runs,
     sample_counters,
+    schedules,
     stages,
     state,
     timeline,
@@ -153,7 +154,14 @@ def analyze(
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
-    found = findings.table(headline, attempts, resolve.conflicts(stated), cycles.findings(turns, attempts))
+    planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
+    found = findings.table(
+        headline,
+        attempts,
+        resolve.conflicts(stated),
+        cycles.findings(turns, attempts),
+        schedules.findings(resolve.of_runs(planned, heard, members), headline),
+    )
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),

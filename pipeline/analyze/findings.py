@@ -39,9 +39,15 @@ def rows(
     )
 
 
-def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, restarts: pl.DataFrame) -> pl.DataFrame:
+def table(
+    runs: pl.DataFrame,
+    attempts: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    restarts: pl.DataFrame,
+    schedules: pl.DataFrame,
+) -> pl.DataFrame:
     """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`, `restarts`
-    from `cycles.findings`."""
+    from `cycles.findings`, `schedules` from `schedules.findings`."""
     return pl.concat(
         [
             failed(runs),
@@ -49,10 +55,13 @@ def table(runs: pl.DataFrame, attempts: pl.DataFrame, conflicts: pl.DataFrame, r
             nan_loss(attempts),
             idle_gpus(runs),
             claimed(conflicts, runs),
-            disagreeing(conflicts),
+            disagreeing(conflicts, runs),
             miscounted(runs),
             redone(attempts),
             surplus(runs),
+            schedules.select(
+                "run_id", "code", "message", "advice", "log_id", "line", severity=pl.lit("warning")
+            ).select(COLUMNS),
             restarts.select(
                 "run_id", "code", "message", "log_id", "line", severity=pl.lit("info"), advice=pl.lit(None, pl.String)
             ).select(COLUMNS),
@@ -165,9 +174,14 @@ def claimed(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def disagreeing(conflicts: pl.DataFrame) -> pl.DataFrame:
-    """Two statements of a log about one fact that differ, both lines shown."""
-    hit = conflicts.filter((pl.col("source") != "user") & pl.col("name").is_in(list(SPOKEN)))
+def disagreeing(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Two statements of a log about one fact that differ, both lines shown. A number of epochs that is the number of
+    the run's cycles counts these."""
+    of_runs = conflicts.join(runs.select("run_id", "cycles"), on="run_id", how="left", maintain_order="left")
+    outer = (pl.col("name") == "epochs_planned") & (pl.col("text_b") == pl.col("cycles").cast(pl.String))
+    hit = of_runs.filter(
+        (pl.col("source") != "user") & pl.col("name").is_in(list(SPOKEN)) & ~outer.fill_null(value=False)
+    )
     message = pl.format(
         "{}: {} or {}", spoken(), shown("text", "source", "line"), shown("text_b", "source_b", "line_b")
     )
