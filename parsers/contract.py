@@ -69,11 +69,13 @@ def _si_number(text: pl.Series) -> pl.Series:
 
 
 def _duration(text: pl.Series) -> pl.Series:
-    """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative."""
+    """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative; days alone
+    where there are any, as Python prints minus five seconds: `-1 day, 23:59:55`."""
     if text.str.contains_any(["day", "-"]).any():
         parts = text.str.extract_groups(r"^(-)?(?:([0-9]+) days?, )?([0-9:]+)$").struct.unnest()
-        seconds = _clock(parts["3"]) + parts["2"].cast(pl.Float64, strict=False).fill_null(0) * 86400
-        return seconds.zip_with(parts["1"].is_null(), -seconds)
+        sign = parts["1"].is_null().cast(pl.Int8) * 2 - 1
+        days, clock = parts["2"].cast(pl.Float64, strict=False), _clock(parts["3"])
+        return (sign * clock).zip_with(days.is_null(), sign * days * 86400 + clock)
     return _clock(text)
 
 
@@ -169,6 +171,11 @@ class Record:
         typed = {**self.fields, **known}
         return {**KEY, **{name: f.dtype for name, f in typed.items() if f.dtype != pl.Null()}}
 
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        """`Matched.rows` where nothing was claimed; so for the other shapes."""
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **self.columns})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -186,6 +193,10 @@ class Table:
     columns: Mapping[str, tuple[str, Field]]
     row: str
     examples: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **{n: f.dtype for n, f in self.columns.values()}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +227,10 @@ class Document:
     schema: Mapping[str, pl.DataType]
     examples: tuple[str, ...]
 
+    @cached_property
+    def no_rows(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**KEY, "row": pl.Int32(), **self.schema})
+
 
 Shape = Record | Table | Region | Document
 
@@ -239,6 +254,8 @@ class Matched:
     record_words: Mapping[str, pl.DataFrame]
     carried: Mapping[str, pl.DataFrame]
     regions: Mapping[str, pl.DataFrame]
+    remembered: pl.DataFrame | None = None
+    """What the parser's `remember` gave at the end of the log's earlier piece; None at the beginning of a log."""
 
     def rows(self, record: str) -> pl.DataFrame:
         """KEY, `row` (depth of a nested bar's cursor), and the typed columns of a Record, Table or Document."""
@@ -251,6 +268,13 @@ class Matched:
         before = before.drop_nulls(list(columns))
         before = before.select("log", "seq", **{new: pl.col(old) for old, new in columns.items()}).sort("seq")
         return rows.sort("seq").join_asof(before, on="seq", by="log", strategy="backward", check_sortedness=False)
+
+    def changes(self, record: str, column: str) -> pl.DataFrame:
+        """The record's rows whose `column`, which it carries over borders, is not that of the row before in the log:
+        what is said again and again, such as an experiment's name, is a fact once."""
+        rows = pl.concat([self.carried[record], self.record_rows[record]], how="diagonal_relaxed").sort("seq", "piece")
+        is_new = pl.col(column).ne_missing(pl.col(column).shift(1).over("log"))
+        return rows.filter(is_new & pl.col(column).is_not_null() & (pl.col("seq") >= 0))
 
     def region(self, name: str) -> pl.DataFrame:
         """KEY, `region` (one number a stretch) and `text` of the region's lines, in order."""
@@ -328,18 +352,30 @@ Tables = dict[str, list[pl.DataFrame]]
 
 @dataclass(frozen=True)
 class Parser:
-    """One format. `to_tables` is pure."""
+    """One format. `to_tables` is pure.
+
+    remember: what a later piece of a large log has to know beyond the rows that `carry` keeps, such as which loop a bar
+    belongs to. It is called once a piece, one piece behind the other, and has to be cheap; regions and tables are empty
+    in what it is given.
+    """
 
     name: str
     shapes: tuple[Shape, ...]
     to_tables: Callable[[Matched], Tables]
+    remember: Callable[[Matched], pl.DataFrame] | None = None
 
 
 # ── helpers for `to_tables` ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+_WORDS = dict.fromkeys(("name", "value", "source"), pl.String)
+NO_FACTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64, **_WORDS, "number": pl.Float64})
+
+
 def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) -> pl.DataFrame:
     """Rows of `facts` from rows with `log` and `line`; rows without a value are left out."""
+    if not rows.height:
+        return NO_FACTS
     text = value.cast(pl.String)
     return (
         rows.select(

@@ -15,9 +15,8 @@ Which bars train
 - `Epoch 3/10` (the denominator is the last epoch's number) holds for the bar behind it. It is printed always up to
   2.3, later only where epochs > 1. The line alone is no record: other frameworks print it too.
 - A second bar behind the same epoch line (the counter begins again, or the total changes) is a loop of its own, an
-  evaluate() or a one-epoch fit(): it has neither epoch nor phase. Where a log of more than 32 MiB is cut within such
-  a bar, the rest of that bar goes to the epoch. An evaluate() that a callback starts parts the epoch's closing line
-  from it.
+  evaluate() or a one-epoch fit(): it has neither epoch nor phase. An evaluate() that a callback starts parts the
+  epoch's closing line from it.
 - In a log without any epoch line each bar with metrics is taken for a one-epoch fit(); evaluate() looks the same.
 - A bar without metrics is predict(); behind `Downloading data from` and beyond 4,096 it counts a download's bytes.
 
@@ -424,6 +423,7 @@ def _loops(matched: Matched) -> pl.DataFrame:
     before = (
         before.sort("line", "n", nulls_last=False).group_by("log", maintain_order=True).last().select(before.columns)
     )
+    trained = None if matched.remembered is None else matched.remembered["is_train"].first()
     rows = pl.concat([before, *found])
     rows = matched.latest("epoch", rows, {"epoch": "epoch", "planned": "epochs_planned", "line": "epoch_line"})
     rows = matched.latest("scheduled", rows, {"epoch": "lr_epoch", "value": "lr_value", "line": "lr_line"})
@@ -437,13 +437,14 @@ def _loops(matched: Matched) -> pl.DataFrame:
         | whole
         | pl.col("last_record").is_in(WHOLE_LOOPS)
     )
-    is_train = pl.when("starts").then(pl.col("fresh") | ~has_epoch)
+    is_carried = pl.col("seq") < 0
+    is_train = pl.when(is_carried).then(pl.lit(trained)).when("starts").then(pl.col("fresh") | ~has_epoch)
     return (
         rows.with_columns(**last)
         .with_columns(fresh=has_epoch & (is_first | (pl.col("last_line") < pl.col("epoch_line"))))
         .with_columns(starts=pl.col("fresh") | is_first | again.fill_null(False))
         .with_columns(is_train=is_train.forward_fill().over("log").fill_null(True))
-        .filter(pl.col("seq") >= 0)
+        .filter(~is_carried)
         .with_columns(in_epoch=pl.col("is_train") & has_epoch)
         .with_columns(
             phase=pl.when("is_train").then(pl.lit("train")),
@@ -455,6 +456,12 @@ def _loops(matched: Matched) -> pl.DataFrame:
         .with_columns(global_iter=_global_iter())
         .sort("at")
     )
+
+
+def _remember(matched: Matched) -> pl.DataFrame:
+    """Whether the loop that is open at the end of the piece trains."""
+    last = _loops(matched).sort("seq", "piece").tail(1).select("is_train")
+    return last if last.height or matched.remembered is None else matched.remembered
 
 
 def _of_record(rows: pl.DataFrame, record: str) -> pl.DataFrame:
@@ -678,4 +685,5 @@ PARSER = Parser(
         CSV,
     ),
     to_tables,
+    _remember,
 )

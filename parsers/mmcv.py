@@ -134,10 +134,15 @@ META = Record(
 )
 
 
-def _message(name: str, hint: str, pattern: str, example: str, /, **fields: Field) -> Record:
+def _message(name: str, hint: str, pattern: str, example: str, /, carry: str | None = None, **fields: Field) -> Record:
     """A line of the logger that is an event or a fact."""
     return Record(
-        name=name, hints=(hint,), pattern=rf"{PREFIX}{pattern}", fields={**STAMPED, **fields}, examples=(example,)
+        name=name,
+        hints=(hint,),
+        pattern=rf"{PREFIX}{pattern}",
+        fields={**STAMPED, **fields},
+        carry=carry,
+        examples=(example,),
     )
 
 
@@ -186,6 +191,7 @@ EXPERIMENT = _message(
     "Exp name: ",
     r"Exp name: (?P<exp_name>[^ ]+)$",
     "2022-01-01 10:00:09,124 - mmdet - INFO - Exp name: faster_rcnn_r50_fpn_1x_coco.py",
+    carry="exp_name",
     exp_name=WORD,
 )
 CHECKPOINT = _message(
@@ -444,7 +450,7 @@ def _environment_facts(lines: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _line_facts(matched: Matched) -> list[pl.DataFrame]:
-    names = matched.rows("experiment").unique(["log", "exp_name"], keep="first", maintain_order=True)
+    names = matched.changes("experiment", "exp_name")
     started, planned, meta = matched.rows("started"), matched.rows("workflow"), matched.rows("meta")
     distributed = matched.rows("distributed")
     return [

@@ -13,8 +13,11 @@ What its lines do not mean
   ends a run whose last line is `[3670/3672]`. By epoch the tail of each epoch is not printed.
 - `memory` is the peak *allocated* since the previous line, in MiB, on this rank. `eta` knows nothing of validation.
 - `Epoch(val) [3][26/26]` is a validation's summary: its times are means over the validation.
+- `Exp name:` stands in front of the train line at every 1,000th iteration of the run, and behind the iteration whose
+  index reaches the loader's length: by iteration, the one that is out of step tells the iterations of an epoch.
 - `GPU number:` is the number of ranks; `GPU 0,1,2,3: NAME` are the devices that the process could see.
-- In the JSON copy `iter` and `step` are global; a val line's `step` is the epoch (by epoch), the iteration, or 0.
+- In the JSON copy `iter` and `step` are global; a val line's `step` is the epoch (by epoch), the iteration, or 0. With
+  `log_with_hierarchy` its names have their phase in front; the text has that for validations only.
 
 Sources: mmengine 0.10.7 and xtuner 0.1.23 run; their sources, all tags (FORMATS.md §2).
 """
@@ -42,6 +45,12 @@ from .contract import (
 
 LOGGED_AT = r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})"
 PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ -(?: |$))"
+ANY_STAMP = (
+    r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:,[0-9]{3})?)"
+)
+COUNTED = rf"^(?:(?:.*?{ANY_STAMP} - )?[^ ]+ - [A-Z]+ - +)?"
+"""What stands before a counter: forks set other stamps, or none. Their other lines could be mmcv's too."""
 COUNTER = r"(?:\[ *(?P<epoch>[0-9]+)\])?\[ *(?P<iter>[0-9]+)/(?P<total>[0-9]+)\]"
 VALUES = {
     "lr": FLOAT,
@@ -53,7 +62,7 @@ VALUES = {
 }
 NAME = r"(?:[^\s:]|:[^\s])+(?: (?:[^\s:]|:[^\s])+)*"  # `coco/AP (M)`, `AP@0.50:0.95`: blanks, and colons within
 PAIRS = Pairs(
-    rf"(?P<name>{NAME}): (?P<value>(?:[0-9]+ days?, )?(?:\[[^\]]*\]|\{{[^}}]*\}}|[^ ]+))",
+    rf"(?P<name>{NAME}): (?P<value>(?:-?[0-9]+ days?, )?(?:\[[^\]]*\]|\{{[^}}]*\}}|[^ ]+))",
     VALUES,
 )
 STAMPED = {"logged_at": STAMP}
@@ -61,7 +70,7 @@ STAMPED = {"logged_at": STAMP}
 TRAIN = Record(
     name="train",
     hints=("Epoch(train)", "Iter(train)"),
-    pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\(train\) +{COUNTER}(?P<pairs>(?: .*)?)$",
+    pattern=rf"{COUNTED}(?P<unit>Epoch|Iter)\(train\) +{COUNTER}(?P<pairs>(?: .*)?)$",
     almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\(train\)",
     fields={**STAMPED, "unit": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
@@ -76,7 +85,7 @@ TRAIN = Record(
 EVAL = Record(
     name="eval",
     hints=("Epoch(val)", "Iter(val)", "Epoch(test)", "Iter(test)"),
-    pattern=rf"{PREFIX}?(?P<unit>Epoch|Iter)\((?P<mode>val|test)\) +{COUNTER}(?P<pairs>(?: .*)?)$",
+    pattern=rf"{COUNTED}(?P<unit>Epoch|Iter)\((?P<mode>val|test)\) +{COUNTER}(?P<pairs>(?: .*)?)$",
     almost=rf"(?:{PREFIX}|^)(?:Epoch|Iter)\((?:val|test)\)",
     fields={**STAMPED, "unit": TEXT, "mode": TEXT, "epoch": INT, "iter": INT, "total": INT},
     pairs=PAIRS,
@@ -90,9 +99,12 @@ EVAL = Record(
 )
 
 JSON_PAIRS = Pairs(
-    r'"(?P<name>[^"]+)": (?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,{}\[\]"]+)',
+    r'"(?:train/)?(?P<name>[^"]+)": '
+    r'(?P<value>"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,{}\[\]"]+)',
     {
         **{name: VALUES[name] for name in ("lr", "base_lr", "time", "data_time", "memory")},
+        "val/time": FLOAT,
+        "val/data_time": FLOAT,
         "epoch": INT,
         "iter": INT,
         "step": INT,
@@ -102,24 +114,27 @@ JSON_PAIRS = Pairs(
 SCALARS = Record(
     name="scalars",
     hints=('"step": ',),
-    pattern=r'^\{(?P<pairs>"[^{}]*"(?:data_)?time": [^{}]*"step": [0-9]+)\}$',
+    pattern=r'^\{(?P<pairs>"[^{}]*"(?:(?:train|val)/)?(?:data_)?time": [^{}]*"step": [0-9]+)\}$',
     pairs=JSON_PAIRS,
     carry="epoch",
     examples=(
         '{"lr": 0.0002, "data_time": 0.0042, "loss": NaN, "time": 0.0055, "epoch": 1, "iter": 1, '
         '"memory": 1362, "step": 1}',
         '{"coco/bbox_mAP": 0.028, "data_time": 1.34, "time": 1.44, "step": 10}',
+        '{"train/lr": 0.01, "train/data_time": 0.002, "train/loss": 0.5, "train/time": 0.004, "epoch": 1, "iter": 3, '
+        '"step": 3}',
     ),
 )
 
 
-def _message(shape: str, hint: str, pattern: str, example: str, /, **fields: Field) -> Record:
+def _message(shape: str, hint: str, pattern: str, example: str, /, carry: str | None = None, **fields: Field) -> Record:
     """A line of mmengine or xtuner that is an event or a fact: an optional prefix, then the message."""
     return Record(
         name=shape,
         hints=(hint,),
         pattern=rf"{PREFIX}?{pattern}",
         fields={**STAMPED, **fields},
+        carry=carry,
         examples=(example,),
     )
 
@@ -186,6 +201,7 @@ EXPERIMENT = _message(
     "Exp name: ",
     r"Exp name: (?P<name>[^ ]+)$",
     "11/20 16:48:46 - mmengine - INFO - Exp name: 20261120_164846",
+    carry="name",
     name=WORD,
 )
 WORK_DIR = _message(
@@ -362,8 +378,8 @@ NOTHING = ("None", "auto", "")
 
 def to_tables(matched: Matched) -> Tables:
     """Text and JSON records as `progress`, free values as `metrics`, headers as `facts`, what happened as `events`."""
-    train, evaluation, scalars = _counted(matched.rows("train")), _counted(matched.rows("eval")), _scalars(matched)
-    parts = {"train": train, "eval": evaluation, "scalars": scalars}
+    counted = {"train": _counted, "eval": _counted, "scalars": lambda rows: _scalars(rows, matched)}
+    parts = {name: count(rows) for name, count in counted.items() if (rows := matched.rows(name)).height}
     metrics = [
         m for name, rows in parts.items() for m in (matched.metrics(name, rows), _base_lr(matched.rows(name), rows))
     ]
@@ -391,11 +407,13 @@ def _counted(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _scalars(matched: Matched) -> pl.DataFrame:
+def _scalars(rows: pl.DataFrame, matched: Matched) -> pl.DataFrame:
     """A train line has a learning rate (or, in other versions, `iter` or `epoch`); a val line has none of them. Its
     `step` is an epoch where the train lines before it have epochs, and not read otherwise."""
-    rows = matched.rows("scalars").with_columns(
-        is_train=pl.any_horizontal(pl.col(n).is_not_null() for n in ("lr", "base_lr", "iter", "epoch"))
+    rows = rows.with_columns(
+        time=pl.coalesce("time", "val/time"),
+        data_time=pl.coalesce("data_time", "val/data_time"),
+        is_train=pl.any_horizontal(pl.col(n).is_not_null() for n in ("lr", "base_lr", "iter", "epoch")),
     )
     if not rows["is_train"].all():
         seen = matched.latest("scalars", rows.select("log", "seq"), {"epoch": "last_epoch"})
@@ -440,6 +458,8 @@ def _progress(rows: pl.DataFrame) -> pl.DataFrame:
 def _base_lr(read: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """`base_lr` beside `lr` is a metric of its own."""
     both = read["base_lr"].is_not_null() & read["lr"].is_not_null()
+    if not both.any():
+        return rows.clear().select(*KEY)
     context = rows.filter(both).select("log", "line", "redraw", "piece", "phase", "epoch", "iter", "global_iter")
     return context.with_columns(
         name=pl.lit("base_lr"), printed_name=pl.lit("base_lr"), value=read["base_lr"].filter(both)
@@ -450,11 +470,22 @@ def _base_lr(read: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _header_facts(matched: Matched) -> list[pl.DataFrame]:
-    config = python_leaves(matched.region("config")).filter(~pl.col("value").is_in(NOTHING))
+    return [*_config_facts(matched.region("config")), *_environment_facts(matched.region("environment"))]
+
+
+def _config_facts(region: pl.DataFrame) -> list[pl.DataFrame]:
+    if not region.height:
+        return []
+    config = python_leaves(region).filter(~pl.col("value").is_in(NOTHING))
     named = pl.col("path").replace_strict(CONFIG_NAMES, default=pl.col("path"), return_dtype=pl.String)
+    return [facts(config, named, pl.col("value"), "config")]
+
+
+def _environment_facts(region: pl.DataFrame) -> list[pl.DataFrame]:
+    if not region.height:
+        return []
     environment = (
-        matched.region("environment")
-        .with_columns(pl.col("text").str.extract_groups(r"^    (?P<name>[^ :-][^:]*): (?P<value>.+)$"))
+        region.with_columns(pl.col("text").str.extract_groups(r"^    (?P<name>[^ :-][^:]*): (?P<value>.+)$"))
         .unnest("text")
         .drop_nulls("name")
         .filter(~pl.col("value").is_in(NOTHING))
@@ -465,7 +496,6 @@ def _header_facts(matched: Matched) -> list[pl.DataFrame]:
     others = environment.filter(indices.is_null())
     plain = pl.format("environment.{}", "name")
     return [
-        facts(config, named, pl.col("value"), "config"),
         facts(counts, "gpus_visible", pl.col("gpus"), "log"),
         facts(gpus, "gpu_name", pl.col("value"), "log"),
         facts(
@@ -479,7 +509,7 @@ def _header_facts(matched: Matched) -> list[pl.DataFrame]:
 
 def _line_facts(matched: Matched) -> list[pl.DataFrame]:
     totals = matched.rows("total_samples")
-    names = matched.rows("experiment").unique(["log", "name"], keep="first", maintain_order=True)
+    names = matched.changes("experiment", "name")
     return [
         facts(matched.rows("samples"), "num_samples", pl.col("samples"), "log"),
         facts(totals.filter(pl.col("file").is_null()), "num_samples", pl.col("samples"), "log"),
@@ -493,6 +523,9 @@ def _line_facts(matched: Matched) -> list[pl.DataFrame]:
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+NO_EVENTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64})
+
+
 def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
         "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32, strict=False),
@@ -501,7 +534,7 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     starts = matched.region("environment").unique(["log", "region"], keep="first", maintain_order=True)
     saved, best, resumed = matched.rows("checkpoint"), matched.rows("best"), matched.rows("resumed")
     odd = [loss.filter(~pl.col("value").is_finite()) for loss in losses]
-    not_finite = pl.concat([rows.select("log", "line", "epoch", "global_iter", "value") for rows in odd])
+    not_finite = [loss.select("log", "line", "epoch", "global_iter", "value") for loss in odd if loss.height]
     return [
         _event(starts, "start", pl.lit("process started"), {}),
         _event(saved, "checkpoint", pl.format("Saving checkpoint at {} {}", "count", "what"), counted),
@@ -514,8 +547,9 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
         ),
         _event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records"), {}),
         _event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again"), {}),
+        _event(matched.rows("experiment"), "exp_name", pl.format("Exp name: {}", "name"), {}),
         _event(
-            not_finite.unique("log", keep="first", maintain_order=True),
+            pl.concat(not_finite).unique("log", keep="first", maintain_order=True) if not_finite else NO_EVENTS,
             "nan_loss",
             pl.format("loss is {}", "value"),
             {"epoch": pl.col("epoch"), "global_iter": pl.col("global_iter")},
@@ -524,6 +558,8 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
 
 
 def _event(rows: pl.DataFrame, kind: str, message: pl.Expr, counts: dict[str, pl.Expr]) -> pl.DataFrame:
+    if not rows.height:
+        return NO_EVENTS
     stamp = pl.col("logged_at") if "logged_at" in rows.columns else pl.lit(None, pl.Datetime("us"))
     return rows.select("log", "line", logged_at=stamp, kind=pl.lit(kind), message=message, **counts)
 

@@ -260,7 +260,11 @@ def to_tables(matched: Matched) -> Tables:
     return {
         "progress": [_progress(rows) for rows in (counted, bracket, sampled, listed, tested)],
         "metrics": metrics,
-        "facts": [*_totals(bracket, sampled, tested), matched.word_facts("counted"), matched.word_facts("bracket")],
+        "facts": [
+            facts(_totals(matched), pl.col("name"), pl.col("total"), "log"),
+            matched.word_facts("counted"),
+            matched.word_facts("bracket"),
+        ],
         "events": [_not_finite(metrics)],
     }
 
@@ -412,6 +416,7 @@ def _progress(rows: pl.DataFrame) -> pl.DataFrame:
 # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PHASE_OF_NAME = rf"^({'|'.join(sorted(PHASE_WORDS, key=len, reverse=True))})_(.+)$"
+SAMPLES_OF = {"test": "test_samples", "val": "val_samples"}
 AVERAGED = ("average_loss", "avg_loss", "mean_loss")
 
 
@@ -465,18 +470,26 @@ def _metric(rows: pl.DataFrame, name: str, value: pl.Expr) -> pl.DataFrame:
     return named.filter(pl.col("value").is_not_null())
 
 
-def _totals(bracket: pl.DataFrame, sampled: pl.DataFrame, tested: pl.DataFrame) -> list[pl.DataFrame]:
-    """Sizes of data sets: each value once a log."""
-    by_name = {
-        "num_samples": (bracket.filter(pl.col("samples_seen").is_not_null() & (pl.col("phase") == "train")), sampled),
-        "test_samples": (tested.filter(pl.col("phase") == "test"),),
-        "val_samples": (tested.filter(pl.col("phase") == "val"),),
-    }
-    return [
-        facts(rows.unique(["log", "total"], keep="first", maintain_order=True), name, pl.col("total"), "log")
-        for name, several in by_name.items()
-        for rows in several
+def _totals(matched: Matched) -> pl.DataFrame:
+    """Sizes of data sets: log, line, name, total, each once a log."""
+    counts_samples = pl.col("share").is_not_null() & (_phase_of_lead().fill_null("train") == "train")
+    tested = matched.rows("tested").with_columns(
+        name=_phase_of_lead().replace_strict(SAMPLES_OF, default=None, return_dtype=pl.String)
+    )
+    rows = [
+        matched.rows("bracket").filter(counts_samples).with_columns(name=pl.lit("num_samples")),
+        matched.rows("sampled").with_columns(name=pl.lit("num_samples")),
+        tested.drop_nulls("name"),
     ]
+    sizes = pl.concat([part.select("log", "line", "seq", "name", "total") for part in rows])
+    sizes = sizes.sort("seq").unique(["log", "name", "total"], keep="first", maintain_order=True)
+    return sizes if matched.remembered is None else sizes.join(matched.remembered, on=["name", "total"], how="anti")
 
 
-PARSER = Parser("pytorch", (COUNTED_LINE, BRACKET, HEADER, SAMPLED, LISTED, TESTED), to_tables)
+def _remember(matched: Matched) -> pl.DataFrame:
+    """The sizes that the log has said."""
+    sizes = _totals(matched).select("name", "total")
+    return sizes if matched.remembered is None else pl.concat([matched.remembered, sizes])
+
+
+PARSER = Parser("pytorch", (COUNTED_LINE, BRACKET, HEADER, SAMPLED, LISTED, TESTED), to_tables, _remember)

@@ -4,7 +4,10 @@
 - commands: `set -x` lines, shell prompts, launchers (`torchrun`, `srun`, `accelerate launch`, `deepspeed`), `#SBATCH`;
 - dumps of `name: value` lines under a header or behind a logger's prefix (YAML, yacs, argparse echoes), with dots
   (`name ..... value`: Megatron's and DeepSpeed's argument lists), and JSON over several lines;
-- statements: `name: number` lines and fixed wordings (`synonyms.py`), in English and Chinese.
+- statements: `name: number` lines and fixed wordings (`synonyms.py`), in English and Chinese;
+- memory on a line of its own (`GPU memory: 2560.00 MB`), as the fact `memory_peak_mib`: each value above all before it.
+  MB and GB are MiB and GiB: scripts divide torch's bytes by 1024, and where one divided by 1000 its number is 5 to 7 %
+  larger. A number without a unit is none. What stands before the training is the card's size; the analysis sees that.
 
 Names become canonical by the table in `synonyms.py`; what stands under a validation's or test's heading is not the
 training's. Everything else of a dump is kept under `arguments.<path>`. Facts of commands and dumps have the source
@@ -20,7 +23,7 @@ from functools import reduce
 
 import polars as pl
 
-from .contract import INT, Matched, Parser, Record, Region, Tables, facts, python_leaves
+from .contract import INT, TEXT, Matched, Parser, Record, Region, Tables, facts, python_leaves
 from .synonyms import COUNT, PHRASE, SENTENCES, SYNONYMS, WORD
 
 # ── patterns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +183,33 @@ SUBMITTED = Record(
     fallback=True,
     examples=("Submitted batch job 481205",),
 )
+_MEMORY_UNIT = r"(?:[KMGTkmgt]i?[Bb]|[Bb]ytes?)"
+_MEMORY = (
+    r"(?i:(?:torch\.)?(?:cuda\.)?(?:max_)?memory_(?:allocated|reserved)(?:\(\))?"
+    r"|(?:(?:peak|max\.?|maximum|gpu|video|device|cuda(?::[0-9]+)?|current|used|allocated|training|train)[ _-]){0,4}"
+    r"(?:memory|mem|vram)"
+    r"(?:[ _-](?:usage|used|peak|max|allocated|allocation|consumption|reserved|footprint)){0,3})"
+    r"|显存(?:占用|使用量?|峰值)?"
+)
+MEMORY = Record(
+    name="memory",
+    hints=("emory", "EMORY", "mem", "Mem", "MEM", "vram", "VRAM", "显存"),
+    pattern=rf"^(?:{PREFIX} *)?{BULLET}?\s*(?P<memory_of>{_MEMORY})(?: ?\((?P<unit_of>{_MEMORY_UNIT})\))? ?[:：=] ?"
+    rf"(?P<memory>[0-9]{{1,20}}(?:\.[0-9]{{1,20}})?)(?: ?(?P<unit>{_MEMORY_UNIT}))?"
+    rf"(?: ?/ ?[0-9.]{{1,20}} ?{_MEMORY_UNIT})?\s*[.。]?$",
+    fields={"memory_of": TEXT, "unit_of": TEXT, "memory": TEXT, "unit": TEXT},
+    known=True,
+    fallback=True,
+    examples=(
+        "2025-12-01 09:08:20,000 - INFO - GPU memory: 2560.00 MB",
+        "memory: 2560 MiB",
+        "Max memory allocated: 2.35 GB",
+        "Peak GPU memory usage: 11.2GB / 24.0GB",
+        "GPU memory (MB): 8123",
+        "torch.cuda.max_memory_allocated(): 2684354560 bytes",
+        "显存占用: 2.3 GB",
+    ),
+)
 SETTINGS = Region(
     name="settings",
     hints=tuple(dict.fromkeys(_HINTS)),
@@ -301,7 +331,7 @@ def to_tables(matched: Matched) -> Tables:
         ),
     ]
     rows = pl.concat([part.select(pl.col(name).cast(dtype) for name, dtype in ROWS.items()) for part in parts])
-    return {"facts": [_as_facts(rows)]}
+    return {"facts": [_as_facts(rows), _memory(matched.rows("memory"))]}
 
 
 def _no_rows() -> pl.DataFrame:
@@ -399,6 +429,21 @@ def _ranks(pairs: pl.DataFrame) -> pl.DataFrame:
         path=pl.lit("data parallel size"),
         value=pl.col("ranks").cast(pl.Int64).cast(pl.String),
     )
+
+
+MIB = {"b": 2.0**-20, "k": 2.0**-10, "m": 1.0, "g": 2.0**10, "t": 2.0**20}
+
+
+def _memory(rows: pl.DataFrame) -> pl.DataFrame:
+    """The fact `memory_peak_mib` of lines that print memory with its unit: each value above all before it."""
+    unit = pl.coalesce("unit", "unit_of")
+    size = unit.str.to_lowercase().str.head(1).replace_strict(MIB, default=None, return_dtype=pl.Float64)
+    value = pl.concat_str("memory", unit, separator=" ")
+    sized = rows.with_columns(mib=pl.col("memory").cast(pl.Float64, strict=False) * size, value=value)
+    ordered = sized.filter(pl.col("mib") > 0).sort("log", "seq", maintain_order=True)
+    before = pl.col("mib").cum_max().shift(1).over("log")
+    higher = ordered.filter((pl.col("mib") > before).fill_null(True))
+    return facts(higher, "memory_peak_mib", pl.col("value"), "log").with_columns(number=higher["mib"])
 
 
 MAX_INDENTS = 16
@@ -677,4 +722,4 @@ def _once(found: pl.DataFrame) -> pl.DataFrame:
     return order.filter(~repeats).sort("log", "line", maintain_order=True)
 
 
-PARSER = Parser("stated", (SUBMITTED, SETTINGS, ARGUMENTS, JSON, COMMANDS), to_tables)
+PARSER = Parser("stated", (SUBMITTED, MEMORY, SETTINGS, ARGUMENTS, JSON, COMMANDS), to_tables)

@@ -42,7 +42,10 @@ COUNT = SI_NUMBER
 PACE = Field(SI_NUMBER.dtype, SI_NUMBER.read, "[0-9.e+?-]+", unknown="?")
 LEFT = Field(DURATION.dtype, DURATION.read, "[0-9:?-]+", unknown="?")
 PAST = Field(DURATION.dtype, DURATION.read, "[0-9:-]+")
-POSTFIX = Pairs(r", (?P<name>[^=,:\[\]]+)(?:=|: )(?P<value>\[[^\]]*\]|\([^)]*\)|[^,=\]]*)")
+POSTFIX = Pairs(
+    r", (?:[^=,:\[\]{}]+=\{)?'?(?P<name>[^=,:\[\]{}']+)'?(?:=|: )(?P<value>\[[^\]]*\]|\([^)]*\)|[^,=\]%}]*)%?\}?"
+)
+"""`acc=91.5%` is 91.5; a dict as a value (`metrics={'acc': 0.5, 'f1': 0.4}`) gives its own names."""
 PACED = (
     rf"(?P<rate>{RATE}|\?)(?P<per>[^,\[\]|]*/[^,\[\]|]*)(?P<pairs>(?:, .*?)?)"
     r"(?:\](?P<tail>(?:[^,\] ].*)?)|(?P<cut>(?:, ?[^,\]]*|,)?))$"
@@ -76,6 +79,7 @@ BAR = Record(
         "Epoch 1/3:  20%|██        | 4/20 [00:00<00:00, 32.88it/s, inf=inf, loss=0.2, lr=3e-5, nan=nan, text=a b]",
         "Epoch 3:  62%|######2   | 25/40 [00:00<00:00, 49.53it/s, loss=0.5, text",
         " 20%|██        | 586k/2.86M [00:01<00:04, 549kB/s]",
+        "epoch 1:  40%|███▉      | 61/153 [00:01<00:02, 44.53it/s, acc=91.67%, metrics={'f1': 0.6151, 'auc': 0.7}]",
         " 45% 9/20 [00:00<00:00, 30.02it/s]",
     ),
 )
@@ -124,11 +128,22 @@ CUT = Record(
 )
 
 
+BARE = Record(
+    name="bare",
+    hints=("%|",),
+    pattern=r"^(?P<desc>[^|]*?)(?P<pct>[0-9]{1,3})%\|[^|A-Za-z/\[]+\| *"
+    r"(?P<cut>(?:[0-9.]+[kKMGTPEZY]?(?:/[0-9.]*[kKMGTPEZY]?)?)?) *$",
+    fields={"desc": TEXT, "pct": skipped("[0-9]+"), "cut": skipped("[0-9./kKMGTPEZY]*")},
+    examples=("as wide as the terminal:   1%| | ", "as wide as the terminal:   1%|█▏        | 12/1"),
+)
+"""A bar that was cut before its counter or in it: `12/1` may have been `12/100`, it is not read."""
+
+
 def to_tables(matched: Matched) -> Tables:
     """`iter` is the bar's n and `iters_per_epoch` its total, whatever they count."""
     progress: list[pl.DataFrame] = []
     metrics: list[pl.DataFrame] = []
-    for shape in (BAR, UNSIZED, OPEN, CUT):
+    for shape in (BAR, UNSIZED, OPEN, CUT, BARE):
         rows = _progress(matched.rows(shape.name))
         progress.append(rows)
         if shape.pairs is not None:
@@ -140,11 +155,10 @@ def to_tables(matched: Matched) -> Tables:
 def _progress(rows: pl.DataFrame) -> pl.DataFrame:
     described = per_word(rows["desc"], lambda desc: desc.str.strip_chars().str.strip_chars_end(":").str.strip_chars())
     nested = pl.when((described == "") & (pl.col("row") > 0)).then(pl.format("row {}", "row"))
-    columns: dict[str, pl.Expr | pl.Series] = {
-        "bar": nested.otherwise(pl.when(described != "").then(described)),
-        "iter": _whole(pl.col("n")),
-        "elapsed_s": pl.col("elapsed"),
-    }
+    columns: dict[str, pl.Expr | pl.Series] = {"bar": nested.otherwise(pl.when(described != "").then(described))}
+    if "n" in rows.columns:
+        columns["iter"] = _whole(pl.col("n"))
+        columns["elapsed_s"] = pl.col("elapsed")
     if "total" in rows.columns:
         columns["iters_per_epoch"] = _whole(pl.col("total"))
     if "left" in rows.columns:
@@ -179,4 +193,4 @@ def _seconds_per_item(rate: pl.Expr, per: pl.Series) -> pl.Expr:
     return pl.when(inverted).then(rate).when(rate > 0).then(1 / (rate * scale))
 
 
-PARSER = Parser("tqdm", (BAR, UNSIZED, OPEN, CUT), to_tables)
+PARSER = Parser("tqdm", (BAR, UNSIZED, OPEN, CUT, BARE), to_tables)

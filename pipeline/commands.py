@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from . import ingest as reading
+from . import snapshots
 from .derive import Derived, derive
 from .detect import Formats
 from .discover import SETTINGS
@@ -21,7 +22,7 @@ from .report.build import PLOTS, Built, build
 from .report.changes import Before
 from .settings import Rule, SettingsError, draft, read_pairs, read_settings
 from .store import Store, StoreError
-from .tables import ISSUES, LOGS, RUNS, TABLES
+from .tables import ISSUES, LOGS, TABLES
 
 DRAFT = "trainqc.toml.draft"
 
@@ -93,9 +94,11 @@ def report(
     now: datetime | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Built:
-    """Write `out`/report from the tables. Raises StoreError where there are none."""
+    """Write `out`/report from the tables, and append to `snapshots` how the runs stand. Raises StoreError where there
+    are no tables."""
     with_tables(out)
     now = now or datetime.now().astimezone()
+    snapshots.take(out, now)
     return build(out, since=since, until=until, now=now, plots=plots, on_progress=on_progress)
 
 
@@ -167,15 +170,11 @@ def _write_draft(out: Path, runs: pl.DataFrame) -> Path | None:
 
 
 def before(out: Path) -> Before | None:
-    """What the tables of `out` say now; None where there are none."""
+    """How the runs stood at the last report that found something new; None where there was none."""
     store = Store(out)
-    if not store.exists():
-        return None
-    try:
-        written = datetime.fromtimestamp(store.link.lstat().st_mtime).astimezone()
-        return Before(store.read(RUNS), written)
-    except OSError:
-        return None
+    taken = snapshots.recent(store)
+    last: datetime | None = taken.select(pl.col("as_of").max()).item()
+    return Before(snapshots.standing(taken), last) if last else None
 
 
 @dataclass(frozen=True)

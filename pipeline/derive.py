@@ -14,24 +14,33 @@ from .analyze import (
     bars,
     best,
     copies,
+    counting_findings,
     cycles,
     epochs,
+    evidence,
     findings,
     losses,
+    memory,
     pace,
+    quotations,
     resolve,
     runs,
     sample_counters,
+    scaling,
     schedules,
+    signs,
     stages,
     state,
     timeline,
+    verdicts,
 )
+from .analyze.solve import solve
 from .settings import Rule, Value, user_facts
 from .store import Store
 from .tables import (
     ATTEMPTS,
     CLOCKS,
+    DERIVED,
     EPOCHS,
     EVENTS,
     FACTS,
@@ -41,6 +50,8 @@ from .tables import (
     METRICS,
     PROGRESS,
     RUNS,
+    SCALING,
+    SOURCES,
     STAGES,
     Table,
     conform,
@@ -48,6 +59,8 @@ from .tables import (
 
 BATCH_ROWS = 3_000_000  # progress rows held at once; a single log beyond it is a batch of its own
 USER_PART = "user"
+READ = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, SOURCES)
+"""The parsed tables that the derived ones are made of."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,9 @@ class Tables:
     epochs: pl.DataFrame
     stages: pl.DataFrame
     findings: pl.DataFrame
+    claims: pl.DataFrame
+    explanations: pl.DataFrame
+    scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
 
@@ -79,7 +95,7 @@ def derive(
     values: Mapping[str, Value] | None = None,
     now: datetime | None = None,
 ) -> Derived:
-    """Analyze the parsed tables under `out` and commit attempts, runs, epochs, findings and the user's facts.
+    """Analyze the parsed tables under `out` and commit the derived ones and the user's facts.
 
     `rules` come from trainqc.toml files, `values` from --set; `now` (UTC, aware) tells a running run from one that
     stopped. Raises StoreBusy while another command writes.
@@ -87,20 +103,14 @@ def derive(
     store = Store(out)
     with store.writer("analyze") as writer:
         tables = analyze(
-            {table.name: store.scan(table) for table in (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU)},
+            {table.name: store.scan(table) for table in READ},
             rules,
             values,
             now,
         )
         writer.replace(FACTS, tables.user_facts, part=USER_PART)
-        for table, frame in (
-            (ATTEMPTS, tables.attempts),
-            (RUNS, tables.runs),
-            (EPOCHS, tables.epochs),
-            (STAGES, tables.stages),
-            (FINDINGS, tables.findings),
-        ):
-            writer.replace(table, frame)
+        for table in DERIVED:
+            writer.replace(table, getattr(tables, table.name))
         writer.commit()
     return Derived(tables.runs, tables.attempts.height, tables.epochs.height, tables.findings.height)
 
@@ -112,7 +122,7 @@ def analyze(
     now: datetime | None = None,
 ) -> Tables:
     """The derived tables from the parsed ones (name → frame of its schema); pure. The order of rows means nothing."""
-    logs = parsed["logs"].filter(pl.col("status") != "left_out").collect()
+    logs = quotations.without(parsed["logs"].filter(pl.col("status") != "left_out").collect())
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)
     speaking = timeline.speakers(
@@ -121,16 +131,17 @@ def analyze(
         events.filter(pl.col("kind") == "start"),
     )
     batches = Batches(parsed, events, speaking, logs)
-    parts = [(attempts_of(batch), batch.marks, batch.cycles) for batch in batches]
+    parts = [(attempts_of(batch), batch.marks, batch.cycles, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
-    measured = pl.concat([part for part, _, _ in parts], how="vertical_relaxed")
+    measured = pl.concat([part for part, _, _, _ in parts], how="vertical_relaxed")
     yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
-    doubled = copies.found(pl.concat([marks for _, marks, _ in parts]), measured, yearless)
-    turns = pl.concat([again for _, _, again in parts])
+    doubled = copies.found(pl.concat([marks for _, marks, _, _ in parts]), measured, yearless)
+    turns = pl.concat([again for _, _, again, _ in parts])
     alone = measured.join(doubled, on=["log_id", "attempt"], how="anti")
     attempts = timeline.assign_runs(cycles.into_attempts(alone, turns))
     attempts = losses.into_attempts(attempts, losses.of_logs(parsed["metrics"], speaking).collect(engine="streaming"))
+    attempts = memory.into_attempts(attempts, memory.printed(parsed["facts"], speaking).collect())
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
@@ -139,7 +150,7 @@ def analyze(
     )
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
-    headline = runs.headline(
+    said = runs.assembled(
         attempts,
         resolve.wide(resolve.chosen(stated), run_ids),
         state.last_words(events, heard),
@@ -147,35 +158,42 @@ def analyze(
         telemetry(parsed["gpu"]),
         members,
         logs,
-        now,
     )
+    of_updates = signs.of_updates(parsed["progress"]).collect(engine="streaming")
+    shown = pl.concat([*(seen for _, _, _, seen in parts), of_updates])
+    claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), said)
+    claims = evidence.with_texts(claims, parsed["sources"])
+    judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
+    headline = runs.headline(said, judged.agreed, logs, now)
     counted = sample_counters.as_counted(headline)
     inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
     planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
-    found = findings.table(
-        headline,
-        attempts,
-        resolve.conflicts(stated),
+    compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
+    more = [
+        counting_findings.table(headline, judged.claims, judged.explanations, stated),
         cycles.findings(turns, attempts),
         schedules.findings(resolve.of_runs(planned, heard, members), headline),
-    )
+        scaling.findings(compared, headline),
+    ]
+    found = findings.table(headline, attempts, resolve.conflicts(stated), more)
     return Tables(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(spent, EPOCHS),
         stages=conform(pl.concat([part for _, part in inside], how="diagonal_relaxed"), STAGES),
         findings=conform(found, FINDINGS),
+        claims=judged.claims,
+        explanations=judged.explanations,
+        scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
 
 
 def nothing(told: pl.DataFrame) -> Tables:
-    return Tables(
-        ATTEMPTS.empty(), RUNS.empty(), EPOCHS.empty(), STAGES.empty(), FINDINGS.empty(), conform(told, FACTS)
-    )
+    return Tables(**{table.name: table.empty() for table in DERIVED}, user_facts=conform(told, FACTS))
 
 
 def only(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -270,6 +288,11 @@ def attempts_of(batch: Batch) -> pl.DataFrame:
     by_rows = timeline.measure(batch.rows, batch.cuts, *of_text, text)
     by_bars = bars.attempts(batch.bar_turns, batch.bar_paces, batch.clocks, batch.speaking)
     return pl.concat([by_rows, by_bars], how="vertical_relaxed")
+
+
+def signs_of(batch: Batch) -> pl.DataFrame:
+    text = batch.speaking.filter(~pl.col("is_bar"))
+    return signs.of_records(batch.rows, batch.events, batch.cuts, text)
 
 
 def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:

@@ -2,17 +2,22 @@
 
 There is no vote on a log's format. Several formats in one log are normal, so each line goes to the shape that claims
 it; a log "has" the formats that claimed lines of it. Shapes of one rank must not overlap: no order among them matters
-then, and the order here (most frequent first) only saves time.
+then, and the order here (most frequent first) only saves time. So does asking no shape whose hints stand nowhere: most
+batches know a handful of some hundred shapes, and each question costs as much as reading a hundred lines.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
 from ..parsers.contract import Document, Parser, Record, Region, Shape, Table
 
 SAMPLE_ROWS = 256
+
+Named = tuple[str, Record]
+"""A record with the name of its parser."""
 
 
 @dataclass(frozen=True)
@@ -21,29 +26,46 @@ class Formats:
 
     parsers: Mapping[str, Parser]
 
-    @property
+    @cached_property
     def hints(self) -> list[str]:
         return sorted({hint for parser in self.parsers.values() for shape in parser.shapes for hint in shape.hints})
 
-    def ranks(self) -> list[list[tuple[str, Record]]]:
+    @cached_property
+    def records(self) -> dict[tuple[str, str], Record]:
+        return {(name, shape.name): shape for name, shape in self.shapes(Record) if isinstance(shape, Record)}
+
+    @cached_property
+    def record_hints(self) -> list[str]:
+        return sorted({hint for record in self.records.values() for hint in record.hints})
+
+    @cached_property
+    def ranks(self) -> list[list[Named]]:
         """The records in the order in which they are asked: those that know their lines, general ones, banners."""
-        records = [(name, shape) for name, shape in self.shapes(Record) if isinstance(shape, Record)]
-        ranks: list[list[tuple[str, Record]]] = [[], [], []]
-        for name, record in records:
+        ranks: list[list[Named]] = [[], [], []]
+        for (name, _), record in self.records.items():
             ranks[record.fallback + (record.fallback and record.known)].append((name, record))
         return ranks
 
     def shapes(self, kind: type[Shape]) -> list[tuple[str, Shape]]:
         return [(p.name, shape) for p in self.parsers.values() for shape in p.shapes if isinstance(shape, kind)]
 
+    @cached_property
     def tables(self) -> list[tuple[str, Table]]:
         return [(n, s) for n, s in self.shapes(Table) if isinstance(s, Table)]
 
-    def regions(self) -> list[tuple[str, Region]]:
-        return [(n, s) for n, s in self.shapes(Region) if isinstance(s, Region)]
+    @cached_property
+    def regions(self) -> dict[tuple[str, str], Region]:
+        return {(n, s.name): s for n, s in self.shapes(Region) if isinstance(s, Region)}
 
+    @cached_property
     def documents(self) -> list[tuple[str, Document]]:
         return [(n, s) for n, s in self.shapes(Document) if isinstance(s, Document)]
+
+    @cached_property
+    def stretch_hints(self) -> list[str]:
+        """Hints of the shapes of several lines."""
+        shapes = [*self.regions.values(), *(s for _, s in self.tables), *(s for _, s in self.documents)]
+        return sorted({hint for shape in shapes for hint in shape.hints})
 
 
 def hinted(hints: Sequence[str], text: pl.Expr) -> pl.Expr:
@@ -51,17 +73,31 @@ def hinted(hints: Sequence[str], text: pl.Expr) -> pl.Expr:
     return text.str.contains(hints[0], literal=True) if len(hints) == 1 else text.str.contains_any(list(hints))
 
 
-def candidates(lines: pl.DataFrame, formats: Formats) -> pl.DataFrame:
-    """The lines that have a hint of any shape."""
-    hints = formats.hints
-    return lines.filter(hinted(hints, pl.col("text"))) if hints else lines.clear()
+def with_hint(lines: pl.DataFrame, hints: Sequence[str]) -> pl.DataFrame:
+    """The lines that have at least one of the hints."""
+    if not hints or not lines.height:
+        return lines.clear()
+    return lines.filter(lines.select(hinted(hints, pl.col("text"))).to_series())
 
 
-def by_frequency(records: Sequence[tuple[str, Record]], lines: pl.DataFrame) -> list[tuple[str, Record]]:
-    """The records that a sample of the lines names most often first."""
-    if lines.height == 0 or not records:
-        return list(records)
+def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The lines that have at least one of the hints, and how often each hint stands in them (those that do)."""
+    if not hints or not lines.height:
+        return lines.clear(), {}
+    found = lines["text"].str.extract_many(list(hints), overlapping=True)
+    counts = found.explode().drop_nulls().value_counts(name="n")
+    return lines.filter(found.list.len() > 0), dict(zip(counts["text"].to_list(), counts["n"].to_list(), strict=True))
+
+
+def frequent(records: Sequence[Named], lines: pl.DataFrame) -> list[Named]:
+    """The records whose hints stand in a sample of the lines, those that are named most often first."""
+    hints = sorted({hint for _, record in records for hint in record.hints})
     sample = lines.select("text").gather_every(max(1, lines.height // SAMPLE_ROWS))
-    text = pl.col("text")
-    hits = sample.select(hinted(record.hints, text).sum().alias(str(i)) for i, (_, record) in enumerate(records)).row(0)
-    return [pair for _, pair in sorted(zip(hits, records, strict=True), key=lambda each: -each[0])]
+    _, counts = sifted(sample, hints)
+    hits = [(max(counts.get(hint, 0) for hint in record.hints), i) for i, (_, record) in enumerate(records)]
+    return [records[i] for n, i in sorted(hits, key=lambda hit: -hit[0]) if n]
+
+
+def named(records: Sequence[Named], hints: Collection[str]) -> list[Named]:
+    """The records that have one of these hints."""
+    return [(name, record) for name, record in records if not set(record.hints).isdisjoint(hints)]

@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from . import match
+from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
 from .encoding import encoding_of, to_utf8
@@ -24,12 +25,11 @@ from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, spli
 from .masking import mask, mask_facts
 from .named import facts_of_names
 from .store import Store, Writer
-from .tables import LOGS, TABLES, conform
+from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
-SOURCE_CHARACTERS = 300
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -37,11 +37,6 @@ TEXTS = {
     "progress": ("bar", None),
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
-SOURCE_ENDING = (
-    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
-    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
-)
-"""A file of such an ending in which nothing was found is left out; one in which records stand is a log like others."""
 
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
@@ -405,7 +400,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
         tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
-    tables["sources"] = _sources(settled, claims, ids, state)
+    tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
@@ -423,30 +418,6 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
-
-
-def _sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
-    """The text of the lines that facts, events and issues cite, and of each log's first and last records."""
-    cited = [
-        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
-    ]
-    cited.append(settled.issues.select("log", "line"))
-    if (progress := settled.tables.get("progress")) is not None:
-        by_log = progress.select("log", "line").group_by("log")
-        cited += [by_log.agg(pl.min("line")), by_log.agg(pl.max("line"))]
-    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
-    frame = claims.lines.frame
-    if claims.lines.physical.height == 1:
-        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
-    else:
-        near = frame.join(wanted, on=["log", "line"], how="semi")
-    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
-    return text.select(
-        log_id=ids.gather(text["log"]),
-        line=pl.col("line") + state.line,
-        redraw="redraw",
-        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
-    )
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ..parsers.contract import KEY, Document, Region, Table
-from .detect import Formats, hinted
+from .detect import Formats, sifted, with_hint
 
 HELD_LINES = 20_000
 """A region that goes on in the next piece is given to `to_tables` there, whole; of a longer one the pieces."""
@@ -24,9 +24,19 @@ class Open:
     headers: Mapping[Key, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Starts:
+    """Where regions begin, before anything of earlier pieces is known (seq; those that begin nowhere are absent), and
+    the hints that stand in unclaimed lines."""
+
+    regions: Mapping[Key, pl.Series]
+    hints: frozenset[str]
+
+
 @dataclass
 class Found:
-    """Rows of tables and documents, lines of regions; `known` and `parsed` are seq of the batch's frame."""
+    """Rows of tables and documents, lines of regions (what was not found is absent); `known` and `parsed` are seq of
+    the batch's frame."""
 
     rows: dict[Key, pl.DataFrame]
     regions: dict[Key, pl.DataFrame]
@@ -35,33 +45,56 @@ class Found:
     issues: list[pl.DataFrame]
 
 
+def starts(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats) -> Starts:
+    """What may begin. rest: the lines that no record claimed; banners: those that a `known` record claimed."""
+    near, hints = sifted(pl.concat([rest.select("seq", "text"), banners.select("seq", "text")]), formats.stretch_hints)
+    found = {
+        key: _begins(shape, near) for key, shape in formats.regions.items() if not hints.keys().isdisjoint(shape.hints)
+    }
+    return Starts({key: seq for key, seq in found.items() if len(seq)}, frozenset(hints))
+
+
+def _begins(shape: Region, near: pl.DataFrame) -> pl.Series:
+    """Positions of the lines that begin the region, among lines with a hint of any."""
+    mine = with_hint(near, shape.hints)
+    return mine["seq"].filter(mine["text"].str.contains(shape.start))
+
+
 def find(
-    rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Open | None, end: int | None = None
+    rest: pl.DataFrame,
+    banners: pl.DataFrame,
+    begun: Starts,
+    formats: Formats,
+    before: Open | None,
+    end: int | None = None,
 ) -> Found:
-    """All stretches of a batch. rest: the lines that no record claimed; banners: those that a `known` record claimed.
-    end: seq of the last line, where the log goes on in the next piece: a region that reaches it is held back."""
+    """All stretches of a batch. `begun`: `starts` of the same lines. end: seq of the last line, where the log goes on
+    in the next piece: a region that reaches it is held back."""
     before = before or Open()
-    found = Found({}, {}, _no_seq(), _no_seq(), [])
-    taken = _no_seq()
-    for name, shape in formats.documents():
-        rows, seq = _document(shape, rest)
-        found.rows[name, shape.name] = rows
-        taken = taken.append(seq)
-    rest = _without(rest, taken)
-    found.parsed = taken
-    for name, shape in formats.tables():
-        rows, header, seq, _ = _table(shape, rest, before.headers.get((name, shape.name)))
-        found.rows[name, shape.name] = rows
-        found.known, found.parsed = found.known.append(header), found.parsed.append(seq)
-        rest = _without(rest, header.append(seq))
-    states = _regions(rest, banners, formats, before.region)
-    for name, shape in formats.regions():
-        mine = states.get((name, shape.name))
+    known, parsed, taken = [_no_seq()], [_no_seq()], [_no_seq()]
+    rows: dict[Key, pl.DataFrame] = {}
+    for name, shape in formats.documents:
+        if begun.hints.issuperset(shape.hints):
+            rows[name, shape.name], seq = _document(shape, rest)
+            taken.append(seq)
+    parsed += taken
+    rest = _without(rest, pl.concat(taken))
+    for name, shape in formats.tables:
+        header = before.headers.get((name, shape.name))
+        if header is not None or not begun.hints.isdisjoint(shape.hints):
+            rows[name, shape.name], heads, seq, _ = _table(shape, rest, header)
+            known.append(heads)
+            parsed.append(seq)
+            rest = _without(rest, heads.append(seq))
+    regions: dict[Key, pl.DataFrame] = {}
+    states = _regions(rest, banners, begun, formats, before.region)
+    held = [before.region] if before.region and before.region in formats.regions else []
+    for key in dict.fromkeys([*states, *held]):
+        mine = states.get(key)
         lines = rest.clear().with_columns(region=pl.lit(None, pl.Int64)) if mine is None else mine
-        found.known = found.known.append(lines["seq"])
-        told, _ = _told(lines.select(*KEY, "region", "text"), (name, shape.name), before, end)
-        found.regions[name, shape.name] = told
-    return found
+        known.append(lines["seq"])
+        regions[key], _ = _told(lines.select(*KEY, "region", "text"), key, before, end)
+    return Found(rows, regions, pl.concat(known), pl.concat(parsed), [])
 
 
 def _told(lines: pl.DataFrame, key: Key, before: Open, end: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -78,6 +111,7 @@ def _told(lines: pl.DataFrame, key: Key, before: Open, end: int | None) -> tuple
 def open_at_end(
     rest: pl.DataFrame,
     banners: pl.DataFrame,
+    begun: Starts,
     frame: pl.DataFrame,
     formats: Formats,
     before: Open | None,
@@ -86,14 +120,15 @@ def open_at_end(
     """What goes on in the next piece of the same log, of which earlier pieces had `lines_before` lines."""
     before = before or Open()
     headers = dict(before.headers)
-    for name, shape in formats.tables():
-        *_, header = _table(shape, rest, headers.get((name, shape.name)))
-        if header is not None:
-            headers[name, shape.name] = header
+    for name, shape in formats.tables:
+        if not begun.hints.isdisjoint(shape.hints):
+            *_, header = _table(shape, rest, headers.get((name, shape.name)))
+            if header is not None:
+                headers[name, shape.name] = header
     if not frame.height:
         return Open(before.region, before.lines, headers)
     end = frame["seq"][-1]
-    for key, lines in _regions(rest, banners, formats, before.region).items():
+    for key, lines in _regions(rest, banners, begun, formats, before.region).items():
         if lines.height and lines["seq"][-1] == end:
             moved = lines.select(*KEY, "region", "text").with_columns(pl.col("line") + lines_before)
             _, held = _told(moved, key, before, end)
@@ -113,34 +148,28 @@ def _without(rest: pl.DataFrame, seq: pl.Series) -> pl.DataFrame:
 
 
 def _regions(
-    rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats, before: Key | None
+    rest: pl.DataFrame, banners: pl.DataFrame, begun: Starts, formats: Formats, before: Key | None
 ) -> dict[Key, pl.DataFrame]:
     """Lines of each region with `region`, a number that grows with the stretches of the batch."""
-    shapes: dict[Key, Region] = {(name, shape.name): shape for name, shape in formats.regions()}
-    hints = sorted({hint for shape in shapes.values() for hint in shape.hints})
-    text = pl.col("text")
-    near, near_banners = (
-        rows.filter(hinted(hints, text)) if rows.height and hints else rows for rows in (rest, banners)
-    )
-    starts = {key: _starts(shape, near).append(_starts(shape, near_banners)) for key, shape in shapes.items()}
-    begun = {key: seq for key, seq in starts.items() if len(seq)}
-    if begun and banners.height:
-        heads = banners.filter(pl.col("seq").is_in(pl.concat(list(begun.values())).implode()))
-        rest = pl.concat([rest, heads]).sort("seq")
+    shapes, starts = formats.regions, begun.regions
+    any_start = pl.concat([_no_seq(), *starts.values()])
+    if starts and banners.height:
+        heads = banners.filter(banners["seq"].is_in(any_start.implode()))
+        rest = pl.concat([rest, heads]).sort("seq") if heads.height else rest
     goes_on = before if before in shapes and rest.height and rest["seq"][0] == 0 else None
-    if not begun and goes_on is None:
+    if not starts and goes_on is None:
         return {}
     seq = pl.col("seq")
-    any_start = pl.concat(list(begun.values())) if begun else _no_seq()
     gap = (seq.diff() != 1) | (pl.col("log") != pl.col("log").shift(1))
     marked = rest.with_columns(
         starts=seq.is_in(any_start.implode()), gap=gap.fill_null(True) & ~((seq == 0) & (goes_on is not None))
     ).with_columns(number=pl.col("starts").cum_sum().cast(pl.Int64))
     found: dict[Key, pl.DataFrame] = {}
-    for key in {*begun, *({goes_on} if goes_on else ())}:
+    keys: list[Key] = [*starts, *([goes_on] if goes_on else [])]
+    for key in dict.fromkeys(keys):
         pattern = shapes[key].stop
         stop = pl.lit(False) if pattern is None else pl.col("text").str.contains(pattern)
-        mine = seq.is_in(starts[key].implode())
+        mine = seq.is_in(starts.get(key, _no_seq()).implode())
         ends = pl.col("starts") | pl.col("gap") | stop
         state = pl.when(mine).then("number").when(ends).then(pl.lit(-1, pl.Int64))
         if key == goes_on:
@@ -148,13 +177,6 @@ def _regions(
         lines = marked.with_columns(region=state.forward_fill()).filter(pl.col("region") >= 0)
         found[key] = lines.select(*rest.columns, "region")
     return found
-
-
-def _starts(shape: Region, rest: pl.DataFrame) -> pl.Series:
-    """Positions of the lines that begin the region, among lines with a hint of any."""
-    text = pl.col("text")
-    near = rest.filter(hinted(shape.hints, text)) if rest.height else rest
-    return near.filter(text.str.contains(shape.start))["seq"] if near.height else _no_seq()
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +189,7 @@ def _table(
     text = pl.col("text")
     named = {name: kind.dtype for name, kind in shape.columns.values()}
     schema = {**KEY, "row": pl.Int32(), **named}
-    heads = rest.filter(hinted(shape.hints, text)).filter(text.str.contains(shape.header))
+    heads = with_hint(rest, shape.hints).filter(text.str.contains(shape.header))
     if not heads.height and header is None:
         return pl.DataFrame(schema=schema), _no_seq(), _no_seq(), None
     last = heads["text"][-1] if heads.height else header

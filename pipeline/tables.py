@@ -89,6 +89,13 @@ def trains() -> pl.Expr:
     return pl.col("phase").eq("train").fill_null(~pl.col("format").is_in(SAY_THEIR_PHASE))
 
 
+SOURCE_ENDING = (
+    r"(?i)(\.(?:py|pyi|ipynb|md|rst|tex|bib|html?|css|jsx?|tsx?|vue|sh|bash|zsh|slurm|sbatch|ya?ml|toml|cfg|ini|conf|xml"
+    r"|lock|c|cc|cpp|cu|cuh|h|hpp|java|go|rs|rb|pl|lua|jl|m|r|patch|diff|gitignore|gitattributes))$"
+)
+"""Endings of source code and documents. One in which nothing was found is left out; one that only quotes records makes
+no run (`analyze/quotations.py`); any other is a log like others."""
+
 # ── written by ingest: what the logs say, no judgement over several formats or logs ──────────────────────────────────
 
 LOGS = declare(
@@ -273,6 +280,7 @@ ATTEMPTS = declare(
     first_iter        i64   iter  global iteration of the first training record
     last_iter         i64   iter  last global iteration that a record, a checkpoint or a validation proves
     last_record_iter  i64   iter  global iteration of the last training record
+    first_record_line i64   ·     line of the first training record
     last_record_line  i64   ·     line of the last training record
     checkpoint_iter   i64   iter  global iteration of the last checkpoint
     resume_iter       i64   iter  global iteration that a resume line names
@@ -444,6 +452,103 @@ RUNS = declare(
     """,
 )
 
+SNAPSHOTS = Table(
+    "snapshots",
+    1,
+    (
+        Column("as_of", TYPES["utc"], "", "when the report was made; a run stood so until its next row"),
+        Column(
+            "gone", TYPES["bool"], "", "the run is no longer among the runs: its log belongs to another; never null"
+        ),
+        *RUNS.columns,
+    ),
+)
+
+CLAIMS = declare(
+    "claims",
+    1,
+    """
+    run_id  str   ·  the run
+    name    str   ·  the quantity: num_samples, world_size, iters_per_epoch …, as in runs and facts
+    low     i64   ·  its value, or the least that the sign allows; 1 and 0 for yes and no
+    high    i64   ·  its value, or the most that the sign allows
+    source  str   ·  log, config, user, counted, timestamps or default
+    log_id  str   ·  the log that says it
+    line    i64   ·  the line that says it; null for what the user gave
+    text    str   ·  the words of that line, or what was seen there
+    holds   bool  ·  whether the best explanation lets it stand; null where nothing can be said
+    """,
+)
+
+EXPLANATIONS = declare(
+    "explanations",
+    1,
+    """
+    run_id                     str        ·     the run
+    position                   i32        ·     1 for the most plausible explanation
+    verdict                    str        ·     of the run: consistent, ambiguous, contradicted or unknown
+    fits                       bool       ·     whether it lets every claim stand
+    rule                       str        ·     sampler or rule of the framework
+    updates_rule               str        ·     what happens to the last iterations that fill no update
+    samples_low                i64        ·     samples of the training set, at least
+    samples_high               i64        ·     samples of the training set, at most
+    batch_size                 i64        ·     samples per rank per iteration
+    world_size                 i32        ·     data-parallel ranks
+    repeats                    i64        ·     how often the data set is repeated within an epoch
+    drop_last                  bool       ·     whether an incomplete last batch is dropped
+    grad_accum                 i64        ·     iterations per update
+    epochs                     i64        ·     epochs planned
+    iters_per_epoch            i64        iter  iterations per epoch
+    iters_planned              i64        iter  iterations in all
+    updates_per_epoch          f64        ·     updates per epoch
+    updates_planned            i64        ·     updates in all
+    global_batch               i64        ·     samples per update
+    padded_samples_per_epoch   i64        ·     samples drawn twice in an epoch
+    dropped_samples_per_epoch  i64        ·     samples left out of an epoch
+    samples_per_epoch          i64        ·     samples drawn in an epoch, padding included
+    cycles                     i64        ·     turns of an outer loop around the epochs
+    open                       list[str]  ·     what it leaves open, as `name: least … most`
+    also                       list[str]  ·     other rules that give the same numbers
+    far                        bool       ·     whether it takes more than one would assume without being told
+    assumes                    list[str]  ·     what nobody claimed and has to be so
+    contradicts                list[str]  ·     names of the claims that have to go
+    would_decide               list[str]  ·     of the run: facts that would tell the explanations apart
+    """,
+)
+
+SCALING = declare(
+    "scaling",
+    1,
+    """
+    run_id                str        ·             the run
+    group                 str        ·             runs compared with each other: run_id of the smallest batch
+    experiment            str        ·             what the group is called
+    batch_size            i64        ·             samples per rank per iteration
+    world_size            i32        ·             data-parallel ranks, equal within a group
+    s_per_iter            f64        s             median seconds per training iteration
+    rank_samples_per_s    f64        samples/s     batch_size / s_per_iter: what one rank trains
+    samples_per_s         f64        samples/s     the same over all ranks
+    relative_throughput   f64        ·             rank_samples_per_s over that of the group's smallest batch
+    step_from             i64        ·             the next smaller batch size that was measured
+    step_gain             f64        ·             throughput at this batch size over that at step_from
+    step_efficiency       f64        ·             step_gain over the growth of the batch; 1: throughput grows with it
+    doubling_gain         f64        ·             share more throughput that each doubling within the step brought
+    memory_mib            f64        MiB           highest memory printed
+    memory_base_mib       f64        MiB           memory of no sample, by the line through the group's runs
+    memory_mib_per_sample f64        MiB/sample    slope of that line
+    memory_residual_mib   f64        MiB           largest distance of a run from that line; 0 of two batch sizes
+    memory_points         i32        ·             batch sizes behind the line
+    iter_base_s           f64        s             time of an iteration of no sample, by such a line
+    iter_s_per_sample     f64        s/sample      slope of that line
+    iter_residual_s       f64        s             largest distance of a run from that line; 0 of two batch sizes
+    iter_points           i32        ·             batch sizes behind the line
+    fits                  bool       ·             false where the run ended for want of memory
+    knee_batch            i64        ·             the group's batch size from which the next step no longer paid
+    fails_batch           i64        ·             the group's smallest batch size that ended for want of memory
+    differs               list[str]  ·             what else differs within the group, with its values
+    """,
+)
+
 PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
-DERIVED = (ATTEMPTS, RUNS, EPOCHS, STAGES, FINDINGS)
-TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED)}
+DERIVED = (ATTEMPTS, RUNS, EPOCHS, STAGES, FINDINGS, CLAIMS, EXPLANATIONS, SCALING)
+TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED, SNAPSHOTS)}

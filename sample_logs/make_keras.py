@@ -94,16 +94,14 @@ def keras3(seed: int) -> types.SimpleNamespace:
         x = rng.normal(size=(samples, 8)).astype("float32")
         return x, (x @ rng.normal(size=8) + rng.normal(scale=0.5, size=samples) > 0).astype("float32")
 
-    def model(rate: float, *, accuracy: bool = True) -> Any:
+    def model(rate: float) -> Any:
         layers = [
             keras.Input((8,)),
             keras.layers.Dense(4, activation="relu"),
             keras.layers.Dense(1, activation="sigmoid"),
         ]
         made = keras.Sequential(layers)
-        made.compile(
-            optimizer=keras.optimizers.SGD(rate), loss="binary_crossentropy", metrics=["accuracy"] if accuracy else None
-        )
+        made.compile(optimizer=keras.optimizers.SGD(rate), loss="binary_crossentropy", metrics=["accuracy"])
         return made
 
     return types.SimpleNamespace(keras=keras, np=np, Paced=Paced, data=data, model=model)
@@ -181,7 +179,7 @@ def schedules() -> None:
     print(told)
     x, y = k.data(1152)
     validation = k.data(40)
-    model = k.model(0.0001, accuracy=False)
+    model = k.model(0.0001)
     stages = list(zip((1e-4, 3e-5, 1e-5, 3e-6, 1e-6), (1.0, 2.0, 4.0, 8.0, 16.0), strict=True))
     for schedule in range(told.num_epochs):
         lowest, weight = stages[schedule // 40]

@@ -19,7 +19,7 @@ from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import FACTS, ISSUES, LOGS, RUNS
 
 SAMPLES = Path(__file__).parent.parent / "sample_logs"
-COMMANDS = ("run", "ingest", "analyze", "report", "formats", "completion")
+COMMANDS = ("run", "ingest", "analyze", "report", "formats", "plan", "completion")
 BAR = (
     "Epoch 1:  50%|█████     | 5/10 [00:05<00:05,  1.00s/it]\n"
     "Epoch 1: 100%|██████████| 10/10 [00:10<00:00,  1.00s/it]\n"

@@ -23,14 +23,13 @@ from reading import (
     assert_same_rows,
     in_table,
     name_of,
-    only,
     read,
     read_cut,
     read_pieces,
     sample_files,
 )
 from trainqc.parsers.contract import Document, Matched, Parser, Record, Region, Table
-from trainqc.pipeline import match, stretches
+from trainqc.pipeline import capture, match, stretches
 from trainqc.pipeline.detect import Formats, hinted
 from trainqc.pipeline.lines import LINES, Chunk, split
 from trainqc.pipeline.tables import TABLES
@@ -128,10 +127,10 @@ def test_a_record_names_all_its_groups(parser: Parser, record: Record, text: str
 def test_a_region_ends_where_its_example_says(parser: Parser, region: Region, lines: tuple[str, ...]) -> None:
     """Of a region's example all lines but the last belong to it, and to no other region or counting record."""
     claims = claimed(*lines)
-    found = stretches.find(claims.rest, claims.banners, FORMATS, None)
+    found = stretches.find(claims.rest, claims.banners, claims.starts, FORMATS, None)
     of = {key: rows["text"].to_list() for key, rows in found.regions.items() if rows.height}
     assert of == {(parser.name, region.name): list(lines[:-1])}
-    counting = {key for key in claims.records if not match._record(FORMATS, *key).known}
+    counting = {key for key in claims.records if not FORMATS.records[key].known}
     assert counting == set()
 
 
@@ -141,7 +140,7 @@ def test_a_table_reads_its_example(parser: Parser) -> None:
     for table in (s for s in parser.shapes if isinstance(s, Table)):
         for lines in table.examples:
             claims = claimed(*lines)
-            found = stretches.find(claims.rest, claims.banners, FORMATS, None)
+            found = stretches.find(claims.rest, claims.banners, claims.starts, FORMATS, None)
             assert found.rows[parser.name, table.name].height == len(lines) - 1
             assert claims.records == {}
 
@@ -162,11 +161,11 @@ def test_a_document_reads_its_example(parser: Parser) -> None:
 
 def general_reading(monkeypatch: pytest.MonkeyPatch, lines: Callable[[], match.Claims]) -> match.Claims:
     with monkeypatch.context() as patch:
-        patch.setattr(match, "MAX_LAYOUTS", 0)
+        patch.setattr(capture, "MAX_LAYOUTS", 0)
         return lines()
 
 
-def pairs_of(claim: match.Claimed) -> pl.DataFrame:
+def pairs_of(claim: capture.Claimed) -> pl.DataFrame:
     """The free pairs of a record with the place of their row, whichever way they were read."""
     parts = [pl.DataFrame(schema={"seq": pl.Int64, "piece": pl.Int32, "name": pl.String, "value": pl.Float64})]
     keys = claim.rows.select("seq", "piece")
@@ -226,15 +225,12 @@ def test_a_sample_has_exactly_its_formats(file: Path) -> None:
 def test_empty_frames_give_empty_tables(parser: Parser) -> None:
     """Shapes that found nothing are empty frames, and what `to_tables` makes of them fits the tables."""
     records = [s for s in parser.shapes if isinstance(s, Record)]
-    rows = {s.name: match._in_schema(None, s) for s in records}
-    found = stretches.find(frame(), frame(), only(parser), None)
-    others = {shape: rows for (_, shape), rows in found.rows.items()}
     matched = Matched(
-        {**rows, **others},
+        {s.name: s.no_rows for s in parser.shapes if not isinstance(s, Region)},
         {s.name: [] for s in records},
-        {s.name: match._word_rows(None) for s in records},
-        rows,
-        {shape: lines for (_, shape), lines in found.regions.items()},
+        {s.name: capture.NO_WORDS for s in records},
+        {s.name: s.no_rows for s in records},
+        {s.name: match.NO_REGION for s in parser.shapes if isinstance(s, Region)},
     )
     tables = parser.to_tables(matched)
     assert tables
@@ -347,10 +343,11 @@ def python_calls(work: Callable[[], object]) -> int:
 
 
 def assert_calls_do_not_grow(text: str, *times: int) -> None:
-    """Beyond the rows that are probed for a layout the number is the same; below there are a few calls fewer."""
+    """Beyond the rows that are probed for a layout the number is the same, but for a few records that a sample of the
+    lines names earlier or later; below there are a few calls fewer."""
     read(text * times[0])
     few, some, many = (python_calls(lambda log=text * n: read(log)) for n in times)
-    assert some == many
+    assert many == pytest.approx(some, rel=0.02)
     assert 0 <= many - few <= 300 * text.count("\n")
 
 
@@ -416,10 +413,10 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import test_contract as t
 from reading import read
-from trainqc.pipeline import match
+from trainqc.pipeline import capture
 learned = []
-learn = match.learn
-match.learn = lambda record, text: learned.append(record.name) or learn(record, text)
+learn = capture.learn
+capture.learn = lambda record, text: learned.append(record.name) or learn(record, text)
 lines = list(t.hostile_lines())
 found = read("\\n".join(lines))
 assert found.ledger["lines"].to_list() == [len(lines)], found.ledger
@@ -433,6 +430,6 @@ def test_no_line_hangs_a_pattern() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     lines, learned, rows, issues = map(int, done.stdout.split())
-    assert learned <= len(RECORDS) * match.MAX_LAYOUTS
+    assert learned <= len(RECORDS) * capture.MAX_LAYOUTS
     assert rows <= 4 * lines
     assert issues <= 4 * lines

@@ -69,6 +69,16 @@ def test_a_second_bar_behind_an_epoch_line_is_another_loop() -> None:
     assert losses["value"].to_list() == [0.9, 0.8, 0.8]
 
 
+def test_a_border_within_an_evaluation_leaves_it_one() -> None:
+    """What kind of loop a bar belongs to is remembered over borders, also over several of them."""
+    text = FITTED + "\r".join(f" {n}/10 {{cells}} 1s 9ms/step - loss: 0.{n}000" for n in (1, 2, 3, 4)) + "\n"
+    data = (text + FITTED.replace("1/2", "2/2")).replace("{cells}", CELLS).encode()
+    cuts = [at + 1 for at, byte in enumerate(data) if byte in b"\n\r" and at + 1 < len(data)]
+    for cut in cuts:
+        assert_same(read(data), read_cut(data, cut))
+    assert_same(read(data), read_cut(data, *cuts))
+
+
 def test_each_line_of_verbose_2_is_a_loop() -> None:
     """evaluate(verbose=2) behind the line of the last epoch has as many steps and is told from it all the same."""
     found = read("Epoch 2/2\n10/10 - 1s - loss: 0.5000\n10/10 - 0s - loss: 0.3000\n")

@@ -5,8 +5,8 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from trainqc.parsers.contract import FLOAT, INT, STAMP, TEXT, Pairs, Record
+from trainqc.pipeline.capture import _read
 from trainqc.pipeline.layout import generalised, learn
-from trainqc.pipeline.match import _read
 
 STEP = Record(
     name="step",

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from reading import READ, only, read, read_cut
 from trainqc.parsers.contract import FLOAT, INT, KEY, Matched, Pairs, Parser, Record, Tables
-from trainqc.pipeline import match
+from trainqc.pipeline import capture
 from trainqc.pipeline.detect import Formats
 
 STEP = Record(
@@ -96,7 +96,7 @@ def test_a_line_that_another_shape_claims_is_no_drift() -> None:
 
 def test_raw_text_of_an_issue_is_short() -> None:
     """An issue quotes a bounded part of a line."""
-    assert len(str(issues("step " + "x" * 5000)[0][3])) == match.RAW_CHARACTERS
+    assert len(str(issues("step " + "x" * 5000)[0][3])) == capture.RAW_CHARACTERS
 
 
 def test_lines_are_counted_once() -> None:
@@ -123,7 +123,7 @@ def test_more_layouts_than_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [a + b for a in "abcdefg" for b in "abcdefg"]
     text = "".join(f"step {n}/99: {name}={n} lr=0.{n} w{name}=word\n" for n, name in enumerate(names, 1))
     found = read(text, using=TOY)
-    assert len(names) > match.MAX_LAYOUTS
+    assert len(names) > capture.MAX_LAYOUTS
     assert found["metrics"].sort("line")["value"].to_list() == [float(n) for n in range(1, len(names) + 1)]
     assert found["progress"].sort("line")["lr"].to_list() == [float(f"0.{n}") for n in range(1, len(names) + 1)]
     assert found["facts"].height == len(names)

@@ -46,3 +46,40 @@ def test_names_that_differ_in_digits() -> None:
     found = read(lines(*(f"Iter(train) [{i}/6]  lr: 1.0e-03  time: 0.5  loss_{i % 2}: 0.{i}" for i in range(1, 7))))
     kept = found["metrics"].select("line", "name").sort("line").rows()
     assert kept == [(i, f"loss_{i % 2}") for i in range(1, 7)]
+
+
+def test_other_prefixes_of_a_counter() -> None:
+    """Forks set the standard library's stamps, a launcher puts its own word in front, a colour stays out of the way."""
+    counter = "Iter(train) [{}/40]  lr: 1.0e-03  time: 0.5  loss: 0.25\n"
+    prefixes = (
+        "2024-04-12 11:57:11,123 - my.fork - INFO - ",
+        "(Worker pid=12, ip=10.0.0.1) 05/10 19:51:31 - mmengine - INFO - ",
+        "05/10 19:58:21 - \x1b[33mmmengine\x1b[0m - \x1b[1;34mINFO\x1b[0m - ",
+        "mmengine - INFO - ",
+        "",
+    )
+    text = "".join(prefix + counter.format(i) for i, prefix in enumerate(prefixes, 1))
+    rows = read(text.encode())["progress"].sort("line")
+    assert rows["global_iter"].to_list() == [1, 2, 3, 4, 5]
+    assert rows["logged_at"].is_null().to_list() == [False, False, False, True, True]
+
+
+def test_an_estimate_below_zero() -> None:
+    """Python's timedelta of minus five seconds."""
+    found = read(lines("Iter(train) [41/40]  lr: 1.0e-03  eta: -1 day, 23:59:55  time: 0.5  loss: 0.25"))
+    assert found["progress"]["eta_s"].to_list() == [-5.0]
+    assert found["issues"].is_empty()
+
+
+def test_scalars_with_their_phase_in_front() -> None:
+    """`log_with_hierarchy`: the columns are the same, and the names those of the text."""
+    rows = (
+        '{"train/lr": 0.01, "train/data_time": 0.25, "train/loss": 2.0, "train/acc_5": 0.375, "train/time": 0.5, '
+        '"epoch": 1, "iter": 3, "step": 3}\n'
+        '{"val/AP .5": 0.5, "val/top/1": 0.25, "val/data_time": 0.5, "val/time": 1.5, "step": 1}\n'
+    )
+    found = read(rows.encode())
+    wanted = [("train", 1, 3, 0.5, 0.01), ("val", 1, None, 1.5, None)]
+    assert found["progress"].select("phase", "epoch", "global_iter", "s_per_iter", "lr").rows() == wanted
+    metrics = dict(found["metrics"].select("name", "value").iter_rows())
+    assert metrics == {"loss": 2.0, "acc_5": 0.375, "val/AP .5": 0.5, "val/top/1": 0.25}

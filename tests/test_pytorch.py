@@ -280,3 +280,16 @@ def test_counters_beyond_any_epoch_are_null(line: str) -> None:
     found = read(line)
     assert found["progress"].select("epoch", "epochs_planned").rows()[0][0] is None
     assert len(values(found)) == 1
+
+
+def test_sizes_are_said_once_over_borders() -> None:
+    """The size of a data set, on each line of every epoch, is a fact once a log, also of a log read in pieces."""
+    epoch = (
+        "Train Epoch: {0} [0/60000 (0%)]\tLoss: 2.3\nTrain Epoch: {0} [640/60000 (1%)]\tLoss: 2.2\n"
+        "Test set: Average loss: 0.0512, Accuracy: 9834/10000 (98%)\n"
+    )
+    data = (epoch.format(1) + epoch.format(2)).encode()
+    cuts = [at + 1 for at, byte in enumerate(data) if byte in b"\n" and at + 1 < len(data)]
+    whole, pieces = read(data), read_cut(data, *cuts)
+    assert whole["facts"].select("name", "value").rows() == [("num_samples", "60000"), ("test_samples", "10000")]
+    assert_same_in_pieces(whole, pieces)

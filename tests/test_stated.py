@@ -256,3 +256,40 @@ def test_file_names_name_jobs(path: str, facts: dict[str, str]) -> None:
     got = facts_of_names(pl.DataFrame({"log_id": ["x"], "path": [path]}))
     assert dict(got.select("name", "value").rows()) == facts
     assert got["line"].null_count() == got.height
+
+
+# ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("line", "mib"),
+    [
+        ("2025-12-01 09:08:20,000 - INFO - GPU memory: 2560.00 MB", 2560.0),
+        ("memory: 2560 MiB", 2560.0),
+        ("Peak memory: 2.5 GB", 2560.0),
+        ("Peak GPU memory usage: 11.5GB / 24.0GB", 11776.0),
+        ("GPU memory (MB): 8123", 8123.0),
+        ("torch.cuda.max_memory_allocated(): 2684354560 bytes", 2560.0),
+        ("显存占用: 1.5 GB", 1536.0),
+    ],
+)
+def test_memory_on_a_line_of_its_own(line: str, mib: float) -> None:
+    """Memory with its unit is a fact in MiB."""
+    found = read(f"{line}\n")["facts"].select("name", "number", "source").rows()
+    assert found == [("memory_peak_mib", mib, "log")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["memory: 2560", "memory: 0 MB", "Memory error: 12 MB", "pin_memory: True", "out of memory: 12 MB wanted by you"],
+)
+def test_no_memory(line: str) -> None:
+    """A number without a unit, nothing at all, and words that mention memory are none."""
+    assert read(f"{line}\n")["facts"].filter(pl.col("name") == "memory_peak_mib").is_empty()
+
+
+def test_memory_that_rises() -> None:
+    """Of a print an epoch the values that are higher than all before stay."""
+    lines = "".join(f"memory: {mib} MiB\n" for mib in (100, 300, 200, 300, 400))
+    facts = read(lines)["facts"].filter(pl.col("name") == "memory_peak_mib")
+    assert facts["number"].to_list() == [100.0, 300.0, 400.0]

@@ -249,7 +249,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
     stamps = clocks.group_by("log").agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
     single = pl.when((pl.len() == 1) & pl.col("named_epoch").is_null().all()).then(1)
     frame = chosen.group_by("log", maintain_order=True).agg(
-        pl.col("first_line").min().alias("bar_line"),
+        pl.col("first_line").min().alias("first_record_line"),
         pl.col("last_line").max(),
         (pl.col("end") - pl.col("start")).sum().alias("iters"),
         pl.col("frames").sum().cast(pl.Int64).alias("train_records"),

@@ -22,6 +22,8 @@ NAMES = (
     "iters_planned",
     "updates_per_epoch",
     "updates_planned",
+    "global_batch",  # samples per update, over all ranks
+    "sampler_batch",  # P, samples to whose multiple a sampler fills each rank, where it is not B·A
     "gpus_visible",
     "sequence_parallel",
 )
@@ -72,6 +74,12 @@ class Explanation:
 
     rule: the name of the sampler or framework rule. assumes: what nobody claimed and has to be so, in words.
     contradicts: names of the claims that have to go. updates_rule: what happens to the last window.
+    drop_last is null where it changes nothing. epochs: of one cycle; null where the run ends inside one.
+    samples_per_epoch: drawn by all ranks, padding included. ranges: what is open, by name, as least and most (null:
+    without end); a quantity is in `ranges` or has its number. also: other rules that give the same numbers.
+    plain: it rests on nothing that is neither claimed nor a default (repeats, a dropped batch, cycles …).
+    far: it takes more than one would assume without being told, and does not make a verdict ambiguous.
+    cost: how much has to be assumed or let go, to order by.
     """
 
     rule: str
@@ -94,6 +102,12 @@ class Explanation:
     samples_per_epoch: int | None
     assumes: tuple[str, ...] = ()
     contradicts: tuple[str, ...] = ()
+    cycles: int | None = None
+    ranges: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    plain: bool = True
+    far: bool = False
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,9 @@ class Verdict:
     `unknown`: too little is claimed to say anything.
 
     explanations: the most plausible first. contradicted: the claims that the first explanation lets go. agreed: the
-    quantities on which all explanations that fit every claim agree. candidates: how many were tried (bounded).
+    quantities on which all explanations agree that fit every claim, far ones too; where the best of them rests on an
+    assumption, those that let a claim go have to agree as well. Empty where the claims contradict each other.
+    candidates: how many were tried (bounded).
     """
 
     verdict: str

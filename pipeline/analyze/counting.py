@@ -9,9 +9,6 @@ import polars as pl
 from .stats import ceil_div, product
 
 INFINITE = "InfiniteSampler"
-GROUPED = "LengthGroupedSampler"
-DEFAULT = "DefaultSampler"
-FLOORED = "InternRepoSampler"
 # stated counts and where they stop being counts: 2^31 for what fits a machine, 2^53 for what is counted
 WHOLE = {
     "num_samples": 2**53,
@@ -27,6 +24,9 @@ WHOLE = {
     "epochs_planned": 2**31,
     "sequence_parallel": 2**31,
 }
+
+
+STATED = ("num_samples", "batch_size", "world_size", "grad_accum")
 
 
 def whole(frame: pl.DataFrame) -> pl.DataFrame:
@@ -56,32 +56,19 @@ def defaults(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def expected_iters() -> pl.Expr:
-    """Iterations per epoch that N, B, W, A and the sampler give (mmengine 0.x, xtuner 0.1.14 to 0.2.0).
-
-    DefaultSampler ⌈N/W⌉, InternRepoSampler ⌊N/W⌋, InfiniteSampler N (its len() ignores the ranks), LengthGroupedSampler
-    ⌈N/W/P⌉·P with P = per_device_batch_size (B·A in the stock configurations, xtuner ≥ 0.1.14) samples per rank; then
-    ⌈n/B⌉ batches, or ⌊n/B⌋ where the loader drops the last one.
-    """
-    n, b, w = pl.col("num_samples"), pl.col("batch_size"), pl.col("world_size")
-    unit = padding_unit()
-    round_of_all = product(w, unit)
-    per_rank = (
-        pl.when(sampler(GROUPED))
-        .then(product(ceil_div(n, round_of_all), unit))
-        .when(sampler(INFINITE))
-        .then(n)
-        .when(sampler(FLOORED))
-        .then(n // w)
-        .when(sampler(DEFAULT) & pl.col("round_up").fill_null(1).eq(1))
-        .then(ceil_div(n, w))
+def inferred(frame: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with what nobody says and all explanations of the counting agree on: stated counts where they are null,
+    the others as agreed_<name> for `count`."""
+    names = {name: f"agreed_{name}" for name in agreed.columns if name not in ("run_id", "samples_lo", "samples_hi")}
+    joined = frame.join(agreed.rename(names), on="run_id", how="left")
+    open_ = {name: pl.col(name).is_null() & pl.col(f"agreed_{name}").is_not_null() for name in STATED}
+    return joined.with_columns(
+        *(pl.coalesce(name, f"agreed_{name}").alias(name) for name in STATED),
+        *(
+            pl.when(fills).then(pl.lit("inferred")).otherwise(f"{name}_from").alias(f"{name}_from")
+            for name, fills in open_.items()
+        ),
     )
-    return pl.when(pl.col("drop_last").fill_null(0) == 1).then(per_rank // b).otherwise(ceil_div(per_rank, b))
-
-
-def padding_unit() -> pl.Expr:
-    """Samples to whose multiple LengthGroupedSampler fills each rank."""
-    return pl.coalesce("sampler_batch", product(pl.col("batch_size"), pl.col("grad_accum")))
 
 
 def sampler(name: str) -> pl.Expr:
@@ -93,14 +80,15 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
     attempts, log_iters_per_epoch, log_iters_planned, log_epochs_planned, iters_done, cycles; and samples_per_epoch, the
     epoch of a counter that counts samples (`sample_counters`).
 
-    Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch, samples_done,
-    expected_iters (per epoch, from the samples) and the range of N that the printed count allows, with `*_from` where
-    TABLES.md has one.
+    Adds iters_per_epoch, iters_planned, epochs_planned, epochs_done, updates_*, global_batch and samples_done, with
+    `*_from` where TABLES.md has one. What nothing says is taken from agreed_<name> (`inferred`).
     """
     runs = runs.with_columns(
-        epochs_planned=pl.coalesce("epochs_planned", "log_epochs_planned"),
+        epochs_planned=pl.coalesce("epochs_planned", "log_epochs_planned", "agreed_epochs_planned"),
         epochs_planned_from=pl.coalesce(
-            "epochs_planned_from", pl.when(pl.col("log_epochs_planned").is_not_null()).then(pl.lit("log"))
+            "epochs_planned_from",
+            pl.when(pl.col("log_epochs_planned").is_not_null()).then(pl.lit("log")),
+            pl.when(pl.col("agreed_epochs_planned").is_not_null()).then(pl.lit("inferred")),
         ),
         turns=pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64),
         log_iters_planned=product(pl.col("log_iters_planned"), pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64)),
@@ -109,14 +97,17 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
         total_from=pl.when(pl.col("log_iters_planned").is_not_null())
         .then(pl.lit("log"))
         .otherwise("iters_planned_from"),
-        expected_iters=pl.coalesce(ceil_div(pl.col("samples_per_epoch"), pl.col("batch_size")), expected_iters()),
+        expected_iters=pl.coalesce(
+            ceil_div(pl.col("samples_per_epoch"), pl.col("batch_size")), "agreed_iters_per_epoch"
+        ),
     )
     runs = one_epoch(runs)
     return samples(updates(plan(runs)))
 
 
 def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
-    """I: as printed, else as the user says, else T / (C · E) where E is stated and divides T, else from the samples."""
+    """I: as printed, else as the user says, else T / (C · E) where E is stated and divides T, else as all explanations
+    have it."""
     turns_of_all = product(pl.col("epochs_planned"), pl.col("turns"))
     divides = pl.col("total") % turns_of_all == 0
     by_total = pl.when(divides & (pl.col("total") >= turns_of_all)).then(pl.col("total") // turns_of_all)
@@ -144,13 +135,17 @@ def plan(runs: pl.DataFrame) -> pl.DataFrame:
     C are the cycles that have begun: each states its own plan, and none says how many will come.
     """
     in_all = product(pl.col("epochs_planned"), pl.col("iters_per_epoch"), pl.col("turns"))
+    agreed = pl.col("agreed_iters_planned")
+    reached = pl.when(~(pl.col("iters_done") > agreed).fill_null(False)).then(agreed)
     return runs.with_columns(
         epochs_in_all=product(pl.col("epochs_planned").cast(pl.Int64), pl.col("turns")),
-        iters_planned=pl.coalesce("total", in_all),
+        iters_planned=pl.coalesce("total", in_all, reached),
         iters_planned_from=pl.when(pl.col("total").is_not_null())
         .then("total_from")
         .when(in_all.is_not_null())
-        .then("epochs_planned_from"),
+        .then("epochs_planned_from")
+        .when(reached.is_not_null())
+        .then(pl.lit("inferred")),
         epochs_done=pl.when(pl.col("iters_per_epoch") > 0).then(pl.col("iters_done") / pl.col("iters_per_epoch")),
     )
 
@@ -170,14 +165,17 @@ def updates(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.with_columns(
         updates_done=done_updates,
         updates_done_from=pl.when(done_updates.is_not_null()).then("grad_accum_from"),
-        updates_planned=pl.when(flushes).then(ceil_div(total, a)).when(clear | (total % a == 0)).then(total // a),
-        updates_per_epoch=pl.col("iters_per_epoch") / a,
+        updates_planned=pl.coalesce(
+            pl.when(flushes).then(ceil_div(total, a)).when(clear | (total % a == 0)).then(total // a),
+            "agreed_updates_planned",
+        ),
+        updates_per_epoch=pl.coalesce("agreed_updates_per_epoch", pl.col("iters_per_epoch") / a),
         global_batch=pl.when(per_update % parallel == 0).then(per_update // parallel),
     )
 
 
 def samples(runs: pl.DataFrame) -> pl.DataFrame:
-    """Training samples drawn with padding left out, padding per epoch, and the N that a printed count allows.
+    """Training samples drawn, padding left out.
 
     A finite sampler shows at most N different samples an epoch, min(N, I·B·W); an endless one pads nothing.
     """
@@ -188,12 +186,6 @@ def samples(runs: pl.DataFrame) -> pl.DataFrame:
     finite = pl.when(n.is_not_null() & drawn.is_not_null()).then(
         (done // i) * epoch_samples + pl.min_horizontal(n, (done % i) * per_iter)
     )
-    padded = pl.when(sampler(GROUPED)).then(product(padding_unit(), pl.col("world_size"))).otherwise(per_iter)
-    keeps_all = (sampler(GROUPED) | sampler(DEFAULT)) & (pl.col("drop_last").fill_null(0) == 0)
-    printed = pl.col("iters_per_epoch_from").is_in(["log", "config"])
     return runs.with_columns(
         samples_done=pl.when(sampler(INFINITE)).then(product(done, per_iter)).otherwise(finite),
-        epoch_surplus=pl.when(~sampler(INFINITE)).then(drawn - n),
-        samples_lo=pl.when(n.is_null() & keeps_all & printed).then((drawn - padded + 1).clip(1)),
-        samples_hi=pl.when(n.is_null() & keeps_all & printed).then(drawn),
     )

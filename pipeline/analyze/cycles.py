@@ -234,7 +234,7 @@ EMPTY = pl.DataFrame(
 
 
 def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
-    """What was decided where a counter started again: run_id, code, message, log_id, line of the first case.
+    """What was decided where a counter started again, as rows of FINDINGS with the line of the first case.
 
     code: cycles (one row a run), new_model and new_plan (one row for each run that such a turn begins).
     """
@@ -287,7 +287,9 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
         .otherwise(pl.lit("the epochs begin again, as where the losses show a new model: a run of its own")),
     )
     columns = ["run_id", "code", "message", "log_id", "line"]
-    return pl.concat([on.select(columns), begun.select(columns)])
+    return pl.concat([on.select(columns), begun.select(columns)]).with_columns(
+        severity=pl.lit("info"), advice=pl.lit(None, pl.String)
+    )
 
 
 def into_attempts(attempts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

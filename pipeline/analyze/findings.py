@@ -3,9 +3,12 @@
 Thin on purpose: each rule is one function from frames to rows of FINDINGS; efficiency and timelines add theirs later.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from .words import brief, grouped, span
+from .claims import NAMES
+from .words import grouped, span
 
 COLUMNS = ["run_id", "code", "severity", "message", "advice", "log_id", "line"]
 SPOKEN = {
@@ -43,11 +46,10 @@ def table(
     runs: pl.DataFrame,
     attempts: pl.DataFrame,
     conflicts: pl.DataFrame,
-    restarts: pl.DataFrame,
-    schedules: pl.DataFrame,
+    more: Sequence[pl.DataFrame] = (),
 ) -> pl.DataFrame:
-    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`, `restarts`
-    from `cycles.findings`, `schedules` from `schedules.findings`."""
+    """All findings of all runs, in order. `runs` is `runs.headline`, `conflicts` from `resolve.conflicts`; `more` are
+    the rows of FINDINGS that other rooms give."""
     return pl.concat(
         [
             failed(runs),
@@ -56,15 +58,8 @@ def table(
             idle_gpus(runs),
             claimed(conflicts, runs),
             disagreeing(conflicts, runs),
-            miscounted(runs),
             redone(attempts),
-            surplus(runs),
-            schedules.select(
-                "run_id", "code", "message", "advice", "log_id", "line", severity=pl.lit("warning")
-            ).select(COLUMNS),
-            restarts.select(
-                "run_id", "code", "message", "log_id", "line", severity=pl.lit("info"), advice=pl.lit(None, pl.String)
-            ).select(COLUMNS),
+            *(part.select(COLUMNS) for part in more),
         ]
     ).sort(
         "run_id",
@@ -140,7 +135,10 @@ def idle_gpus(runs: pl.DataFrame) -> pl.DataFrame:
     plain = pl.format("{} GPUs visible, {} {} counted", "gpus_visible", "world_size", many)
     would = pl.col("global_batch") // pl.col("world_size") * pl.col("gpus_visible")
     batch = pl.format("{}: {} samples per update, not {}", plain, grouped(pl.col("global_batch")), grouped(would))
-    advice = "If all of them were meant to train, start one process per GPU; else hold fewer. Telemetry per GPU tells."
+    advice = (
+        "If all of them were meant to train, start one process per GPU; else hold fewer. Telemetry per GPU tells; one "
+        "model split over all of them looks the same."
+    )
     return rows(
         hit, "gpus_unused", "warning", pl.coalesce(batch, plain), advice, log="world_size_log", line="world_size_line"
     )
@@ -160,8 +158,9 @@ def spoken() -> pl.Expr:
 
 
 def claimed(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """What the user states and a log contradicts."""
-    hit = conflicts.filter((pl.col("source") == "user") & pl.col("run_id").is_in(runs["run_id"].implode()))
+    """What the user states and a log contradicts; of what is counted with, the counting says more."""
+    counted = pl.col("name").is_in(NAMES)
+    hit = conflicts.filter((pl.col("source") == "user") & ~counted & pl.col("run_id").is_in(runs["run_id"].implode()))
     message = pl.format("{}: you say {}, but {}", spoken(), "text", shown("text_b", "source_b", "line_b"))
     return rows(
         hit,
@@ -196,30 +195,6 @@ def disagreeing(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def miscounted(runs: pl.DataFrame) -> pl.DataFrame:
-    """Samples, batch size, ranks and sampler would give another number of iterations per epoch than the log shows."""
-    hit = runs.filter(
-        (pl.col("expected_iters") != pl.col("iters_per_epoch"))
-        & pl.col("iters_per_epoch_from").is_in(["log", "config"])
-    )
-    message = pl.format(
-        "{} samples at batch size {} on {} rank(s) give {} iterations an epoch; the log shows {}",
-        *(
-            grouped(pl.col(name))
-            for name in ("num_samples", "batch_size", "world_size", "expected_iters", "iters_per_epoch")
-        ),
-    )
-    return rows(
-        hit,
-        "miscounted",
-        "warning",
-        message,
-        "One of these numbers does not hold for this run.",
-        log="num_samples_log",
-        line="num_samples_line",
-    )
-
-
 def redone(attempts: pl.DataFrame) -> pl.DataFrame:
     """Iterations done twice, because a later attempt went on from an earlier point."""
     hit = attempts.filter(pl.col("superseded_iters") > 0)
@@ -229,22 +204,3 @@ def redone(attempts: pl.DataFrame) -> pl.DataFrame:
         "{} iterations done twice after a restart ({}); counted once", grouped(pl.col("superseded_iters")), took
     )
     return rows(hit, "redone", "info", pl.coalesce(timed, plain), log="log_id", line="last_record_line")
-
-
-def surplus(runs: pl.DataFrame) -> pl.DataFrame:
-    """Samples that the sampler draws twice in an epoch, or leaves out."""
-    twice = runs.filter(pl.col("epoch_surplus") > 0)
-    fewer = runs.filter(pl.col("epoch_surplus") < 0)
-    extra = pl.col("epoch_surplus")
-    share = (extra.abs() / pl.col("num_samples") * 100).round(2)
-    again = pl.format(
-        "{} of {} samples are drawn twice in each epoch to fill it up ({} %)",
-        brief(extra),
-        grouped(pl.col("num_samples")),
-        share,
-    )
-    out = pl.format(
-        "{} of {} samples are left out of each epoch ({} %)", brief(-extra), grouped(pl.col("num_samples")), share
-    )
-    where = {"log": "num_samples_log", "line": "num_samples_line"}
-    return pl.concat([rows(twice, "padded", "info", again, **where), rows(fewer, "dropped", "info", out, **where)])

@@ -3,7 +3,7 @@
 mmengine's `time` is the mean of the last ten iterations, not of those since the line before (LogProcessor's
 `window_size`, mmengine 0.1.0 to 0.10.7). Where a line comes every ten iterations or more often, it leaves nothing out
 and is finer than stamps of one second. Where lines are rarer it is a sample, and the difference of two stamps is the
-better clock, over stretches that are long against that second.
+better clock, over stretches that are long against that second. Where nothing is printed the stamps are all there is.
 """
 
 import polars as pl
@@ -12,7 +12,10 @@ from .stats import spread
 
 WINDOW = 10  # iterations that mmengine's printed time is a mean of
 STRETCH_S = 100.0  # a stretch this long keeps the stamps' rounding near 1 %
+SHORT_STRETCH_S = 20.0  # near 5 %: of a short attempt that prints no time
+FINE_STRETCH_S = 0.1  # near 1 % of stamps with milliseconds
 FEWEST = 3  # stretches without which there is no median of them
+SHARES = 5  # stretches that a short attempt is divided into, if they do not become too short
 
 
 def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
@@ -47,6 +50,7 @@ def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
         clean=clean,
         gap_iters=pl.when(same_attempt & (pl.col("done").diff() > 0)).then(pl.col("done").diff()),
         gap_s=pl.when(clean).then(gap_s),
+        fine=pl.col("logged_at").dt.microsecond() != 0,
     )
     few = ~(pl.col("clean") & pl.col("s_per_iter").is_not_null()).any().over("aid")
     marked = marked.with_columns(few=few).with_row_index("row")
@@ -64,21 +68,26 @@ def values(rows: pl.DataFrame, edges: pl.DataFrame) -> pl.DataFrame:
 def stretches(marked: pl.DataFrame) -> pl.DataFrame:
     """Seconds per iteration from stamps, of attempts whose clock is the better one: row (its last), stretch.
 
-    Gaps between clean neighbours are summed up to STRETCH_S; a longer gap is a stretch of its own.
+    Gaps between clean neighbours are summed up to STRETCH_S; a longer gap is a stretch of its own. Of an attempt that
+    prints no time of its own stretches may be shorter: each gap, where the stamps have fractions of a second.
     """
-    gaps = marked.lazy().filter(pl.col("gap_s").is_not_null()).select("row", "aid", "gap_s", "gap_iters")
+    gaps = marked.lazy().filter(pl.col("gap_s").is_not_null())
+    gaps = gaps.select("row", "aid", "gap_s", "gap_iters", "fine", "s_per_iter")
+    total_s, printed = pl.col("gap_s").sum(), pl.col("s_per_iter").count() > 0
+    short_s = (total_s / SHARES).clip(SHORT_STRETCH_S, STRETCH_S)
+    long_s = pl.when(printed).then(STRETCH_S).when(pl.col("fine").any()).then(FINE_STRETCH_S).otherwise(short_s)
     better = (
         gaps.group_by("aid")
-        .agg(pl.col("gap_s", "gap_iters").median())
-        .filter((pl.col("gap_s") >= STRETCH_S) | (pl.col("gap_iters") > WINDOW))
+        .agg(pl.col("gap_s", "gap_iters").median(), printed=printed, long_s=long_s)
+        .filter(~pl.col("printed") | (pl.col("gap_s") >= STRETCH_S) | (pl.col("gap_iters") > WINDOW))
     )
     started = pl.col("gap_s").cum_sum().over("aid") - pl.col("gap_s")
     return (
-        gaps.join(better.select("aid"), on="aid", how="semi", maintain_order="left")
-        .with_columns(number=(started // STRETCH_S).cast(pl.Int64))
+        gaps.join(better.select("aid", "long_s"), on="aid", maintain_order="left")
+        .with_columns(number=(started // pl.col("long_s")).cast(pl.Int64))
         .group_by("aid", "number")
-        .agg(pl.col("gap_s").sum(), pl.col("gap_iters").sum(), pl.col("row").max())
-        .filter(pl.col("gap_s") >= STRETCH_S * 0.9)
+        .agg(pl.col("gap_s").sum(), pl.col("gap_iters").sum(), pl.col("row").max(), pl.col("long_s").first())
+        .filter(pl.col("gap_s") >= pl.col("long_s") * 0.9)
         .filter(pl.len().over("aid") >= FEWEST)
         .select("row", stretch=pl.col("gap_s") / pl.col("gap_iters"))
         .collect()

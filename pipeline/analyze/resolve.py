@@ -7,14 +7,21 @@ NUMBERS = (
     *("iters_planned", "iters_per_epoch", "val_iters", "sequence_parallel", "drop_last", "round_up", "sampler_batch"),
 )
 TEXTS = ("gpu_name", "sampler", "counter", "job_id", "array_task", "host", "experiment")
-# dotted paths of a configuration that the counting needs, and what they are called here
+# names of a configuration that the counting needs, and what they are called here
 DOTTED = {
     "train_dataloader.sampler.per_device_batch_size": "sampler_batch",
     "train_dataloader.sampler.round_up": "round_up",
+    "sampler_window": "sampler_batch",
+    "sampler_round_up": "round_up",
 }
+# numbers that only the counting of claims asks for
+CLAIMED = (
+    *("raw_samples", "repeats", "cycles", "updates_planned", "updates_per_epoch"),
+    *("total_batch_size", "auto_scale_batch"),
+)
 # a dumped optimizer wrapper that sets no accumulation has the default
 WRAPPER = "optim_wrapper."
-NAMES = tuple(dict.fromkeys([*NUMBERS, *TEXTS, *DOTTED]))
+NAMES = tuple(dict.fromkeys([*NUMBERS, *TEXTS, *DOTTED, *CLAIMED]))
 RANK = {"user": 0, "log": 1, "config": 2}
 
 
@@ -38,6 +45,12 @@ def of_runs(facts: pl.DataFrame, attempts: pl.DataFrame, members: pl.DataFrame) 
             text.str.to_lowercase().replace_strict({"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64),
         ),
     )
+    columns = ["run_id", "turn", "name", "text", "number", "source", "log_id", "line"]
+    return beside_runs(known, attempts, members).select(columns)
+
+
+def beside_runs(known: pl.DataFrame, attempts: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """Rows of logs (log_id, line) with the run_id and turn that they belong to; see `of_runs`."""
     spans = attempts.select("run_id", "turn", "log_id", "first_line").sort("log_id", "first_line")
     lined = (
         known.filter(pl.col("line").is_not_null())
@@ -53,7 +66,7 @@ def of_runs(facts: pl.DataFrame, attempts: pl.DataFrame, members: pl.DataFrame) 
         .join(attempts.select("log_id").unique(), on="log_id", how="anti")
         .with_columns(turn=pl.lit(1, pl.Int32))
     )
-    columns = ["run_id", "turn", "name", "text", "number", "source", "log_id", "line"]
+    columns = ["run_id", "turn", *known.columns]
     return pl.concat([part.select(columns) for part in (lined, told, copied)])
 
 

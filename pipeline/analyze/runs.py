@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from . import counting, pace, places, sample_counters, state
+from . import counting, pace, places, quotations, sample_counters, state
 from .stats import ratio
 from .words import brief, grouped
 
@@ -68,7 +68,7 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def headline(
+def assembled(
     attempts: pl.DataFrame,
     stated: pl.DataFrame,
     last_words: pl.DataFrame,
@@ -76,9 +76,8 @@ def headline(
     gpu: pl.DataFrame,
     members: pl.DataFrame,
     logs: pl.DataFrame,
-    now: datetime | None,
 ) -> pl.DataFrame:
-    """One row per run with every column of RUNS and those that findings and epochs need beside them.
+    """One row per run with what its logs and the user say, before anything is worked out from it.
 
     `stated` is `resolve.wide`; `members` (run_id, log_id) names all logs of a run, copies too; `gpu` holds
     gpu_util_mean_pct and power_mean_w per log_id.
@@ -91,8 +90,16 @@ def headline(
         .join(last_words, on="run_id", how="left")
         .join(best, on="run_id", how="left")
     )
-    frame = sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
-    frame = sample_counters.judged(counting.count(frame)).with_columns(epochs_done=epochs_done())
+    return sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
+
+
+def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
+    """One row per run with every column of RUNS and those that findings and epochs need beside them.
+
+    `said` is `assembled`, `agreed` what all explanations of a run agree on (`verdicts.Judged.agreed`).
+    """
+    frame = sample_counters.judged(counting.count(counting.inferred(said, agreed)))
+    frame = frame.with_columns(epochs_done=epochs_done())
     frame = state.judge(frame.with_columns(evaluates=pl.col("eval_records") > 0), now)
     return caveats(rates(named(frame, logs))).sort("started_at", "name", nulls_last=True)
 
@@ -110,7 +117,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
     """What the files of a run say: run_id, log_paths, owner, modified_at, whether one grew between two reads, and the
     telemetry that stands in them."""
     grew = pl.col("bytes") > pl.col("bytes_before")
-    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew)
+    of_log = logs.select("log_id", "path", "owner", "modified_at", grew=grew, quotes=quotations.quotes())
     joined = members.join(of_log, on="log_id").sort("run_id", "path")
     return (
         joined.join(gpu, on="log_id", how="left")
@@ -120,6 +127,7 @@ def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.
             pl.col("owner").drop_nulls().first(),
             pl.col("modified_at").max(),
             pl.col("grew").any(),
+            pl.col("quotes").all(),
             pl.col("gpu_util_mean_pct", "power_mean_w").mean(),
         )
     )
@@ -183,13 +191,14 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         )
     ]
     no_samples = pl.col("num_samples").is_null() & trained
+    narrow = (pl.col("samples_hi") < 2 * pl.col("samples_lo")).fill_null(False)
     sentences = [
         (bar & trained, pl.lit("What the bar counts is not known: it is taken for training iterations of one rank.")),
         (
-            no_samples & pl.col("samples_lo").is_not_null(),
+            no_samples & narrow,
             pl.format("The number of samples is not said: the iterations per epoch allow {}.", allowed),
         ),
-        (no_samples & pl.col("samples_lo").is_null(), pl.lit("The number of samples is not said.")),
+        (no_samples & ~narrow, pl.lit("The number of samples is not said.")),
         *unsaid,
         (
             pl.col("grad_accum_default").fill_null(False),

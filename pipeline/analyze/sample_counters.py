@@ -61,7 +61,6 @@ def judged(runs: pl.DataFrame) -> pl.DataFrame:
     return runs.with_columns(
         epochs_done=pl.coalesce(ratio(seen, per_epoch), "epochs_done"),
         samples_done=pl.coalesce(seen, "samples_done"),
-        epoch_surplus=pl.when(~COUNTS_SAMPLES).then("epoch_surplus"),
         counted_per_hour=per_hour,
     )
 

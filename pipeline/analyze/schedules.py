@@ -25,7 +25,7 @@ def statements(facts: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def findings(stated: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """What can never be reached: run_id, code, message, advice, log_id, line.
+    """What can never be reached, as rows of FINDINGS.
 
     `stated` is `resolve.of_runs` of `statements`; `runs` the headline. A cycle's plan counts where a run has cycles.
     """
@@ -40,7 +40,13 @@ def findings(stated: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
 
 def rows(frame: pl.DataFrame, code: str, message: pl.Expr, advice: str) -> pl.DataFrame:
     return frame.sort("run_id", "log_id", "line").select(
-        "run_id", "log_id", "line", code=pl.lit(code), message=message, advice=pl.lit(advice)
+        "run_id",
+        "log_id",
+        "line",
+        code=pl.lit(code),
+        severity=pl.lit("warning"),
+        message=message,
+        advice=pl.lit(advice),
     )
 
 

@@ -95,10 +95,10 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """Adds state, state_reason, ended_by.
 
     `runs` holds iters_done, iters_planned, epochs_done, epochs_in_all (of all cycles), counted_samples,
-    samples_per_epoch, line_iters, line_s, train_records, modified_at, grew, ended_at, evaluates and `last_words`.
-    mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with `[3670/3672]`: within one
-    line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running from stalled and
-    interrupted by the age of the log; without it no run is called running. A young file alone proves no running
+    samples_per_epoch, line_iters, line_s, train_records, modified_at, grew, quotes, ended_at, evaluates and
+    `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with `[3670/3672]`:
+    within one line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running from stalled
+    and interrupted by the age of the log; without it no run is called running. A young file alone proves no running
     process: a copy or a fresh clone is as young. It takes the log's own stamps, or a file that grew between two reads.
     """
     done, planned = pl.col("iters_done"), pl.col("iters_planned")
@@ -127,7 +127,9 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
         pl.when(all_iterations).then(pl.format("all {} iterations done", grouped(planned))),
         pl.format("all {} epochs done", brief(pl.col("epochs_in_all"))),
     )
+    quoted = pl.lit("a few records in a long text of another kind: it may quote a log")
     verdicts: list[tuple[pl.Expr, str, pl.Expr]] = [
+        (pl.col("quotes").fill_null(False), "unknown", quoted),
         (reached, "finished", all_done),
         (early, "finished", pl.concat_str(pl.format("early stop {}", before), patience())),
         (failed, "failed", pl.format("{} {}: {}", kind, before, pl.col("failure_message").fill_null("no message"))),

@@ -34,6 +34,26 @@ def spread(value: pl.Expr, name: str) -> list[pl.Expr]:
     ]
 
 
+def line(x: pl.Expr, y: pl.Expr, name: str) -> list[pl.Expr]:
+    """The least-squares line y = base + slope · x through the pairs of a group that have both values.
+
+    Columns: `name_base` (unit of y), `name_slope` (unit of y per unit of x), `name_residual` (largest distance of a
+    point from the line, unit of y; 0 of two points, which any line meets) and `name_points` (distinct x). The first
+    three are null where fewer than two distinct x have a value.
+    """
+    both = x.is_not_null() & y.is_not_null()
+    x, y = x.filter(both).cast(pl.Float64), y.filter(both).cast(pl.Float64)
+    from_middle = x - x.mean()
+    slope = ratio((from_middle * (y - y.mean())).sum(), (from_middle * from_middle).sum())
+    base = y.mean() - slope * x.mean()
+    return [
+        base.alias(f"{name}_base"),
+        slope.alias(f"{name}_slope"),
+        (y - base - slope * x).abs().max().alias(f"{name}_residual"),
+        x.n_unique().cast(pl.Int32).alias(f"{name}_points"),
+    ]
+
+
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     """`numerator / denominator`, null where the denominator is not above zero: unknown, never infinite."""
     return pl.when(denominator > 0).then(numerator / denominator)

@@ -237,6 +237,7 @@ def measure(
         pl.len().cast(pl.Int64).alias("train_records"),
         pl.col("done").drop_nulls().first().alias("first_iter"),
         pl.col("done").max().alias("last_record_iter"),
+        pl.col("line").min().alias("first_record_line"),
         pl.col("line").max().alias("last_record_line"),
         pl.coalesce(
             pl.col("iters_per_epoch").filter(pl.col("done").is_not_null()).drop_nulls().last(),
@@ -244,7 +245,7 @@ def measure(
         ),
         *(pl.col(name).drop_nulls().last() for name in ("iters_planned", "epochs_planned", "eta_s")),
         pl.col("epoch").min().alias("first_epoch"),
-        pl.col("epoch").max().alias("last_epoch"),
+        pl.col("epoch").drop_nulls().last().alias("last_epoch"),
         pl.col("samples_seen").drop_nulls().last(),
         pl.coalesce(pl.col("gap_iters").filter("near").median(), pl.col("gap_iters").median())
         .round()

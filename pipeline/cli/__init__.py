@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from ..say import close_stdout, complain
-from . import logs
+from . import explain, logs, plan
 from .options import DEFECT, DONE, INTERRUPTED, USAGE, UsageError, app, moment
 
-__all__ = ["app", "explained", "logs", "main", "moment"]
+__all__ = ["app", "explain", "explained", "logs", "main", "moment", "plan"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

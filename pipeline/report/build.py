@@ -1,4 +1,4 @@
-"""Tables → OUT/report: index.md, runs/<name>.md and runs/<name>/{loss,pace}.png. From the tables alone.
+"""Tables → OUT/report: index.md, runs/<name>.md, runs/<name>/{loss,pace}.png, scaling/<name>.png. From tables alone.
 
 Small tables are read once and divided among the runs; `progress` and `metrics` are read only for the runs that get
 charts, only their logs and columns. A file is written (beside its place, then renamed) only where its content changed,
@@ -18,10 +18,10 @@ from typing import Any
 import polars as pl
 
 from ..store import Store
-from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SOURCES, trains
-from . import curves, markdown, words
+from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SCALING, SOURCES, trains
+from . import curves, markdown, section_scaling, words
 from .fleet_page import index
-from .model import Chart, Picture
+from .model import Chart, Picture, Section
 from .overview import FleetTables, Overview, active, local_clock, overview, records, run_logs
 from .page import page
 from .run_tables import RunTables, epochs_in_order, findings_in_order
@@ -126,7 +126,10 @@ def build(
     links = {run_id: f"runs/{stems[run_id]}.md" for run_id in order}
     others = fleet.runs.height - len(order)
     window = {name: local_clock(end) if end else None for name, end in (("since", since), ("until", until))}
-    text = markdown.render(index(seen, links, now=local_clock(now), others=others, **window))
+    beside, drawn_beside = _comparison(store, fleet, folder, (before, after), stems, links, draw=plots > 0)
+    drawn += drawn_beside
+    sections = (beside,)
+    text = markdown.render(index(seen, links, now=local_clock(now), others=others, sections=sections, **window))
     after.files.add(folder.write("index.md", text.encode()))
     _keep_others(before, after, {stem: run_id for run_id, stem in stems.items() if run_id not in links})
     removed = folder.remove(before.files - after.files)
@@ -168,6 +171,7 @@ def _runs_of(store: Store, fleet: FleetTables, order: list[str]) -> Iterable[Run
     tables = {name: frame.join(owned, on="log_id", how="inner") for name, frame in by_log.items()}
     tables["findings"] = findings_in_order(fleet.findings)
     tables["epochs"] = epochs_in_order(_epochs(store, fleet))
+    tables["scaling"] = store.read(SCALING)
     divided = {name: frame.partition_by("run_id", as_dict=True) for name, frame in tables.items()}
     rows = {row["run_id"]: row for row in records(fleet.runs)}
     for run_id in order:
@@ -222,6 +226,38 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     return tuple(chart for chart in charts if chart is not None)
 
 
+def _comparison(
+    store: Store,
+    fleet: FleetTables,
+    folder: "Folder",
+    manifests: tuple[Manifest, Manifest],
+    stems: Mapping[str, str],
+    links: Mapping[str, str],
+    *,
+    draw: bool,
+) -> tuple[Section, int]:
+    """The section of runs compared at several batch sizes, its charts written; and how many of them were drawn."""
+    before, after = manifests
+    found = section_scaling.groups(store.read(SCALING), fleet.runs, list(links))
+    pictures: dict[str, Picture] = {}
+    drawn = 0
+    for group in found[: section_scaling.MOST_GROUPS] if draw else []:
+        key, file = f"scaling {group.key}", f"scaling/{stems[group.key]}.png"
+        basis = _digest(group.rows)
+        made = before.charts.get(key)
+        if made is None or made["basis"] != basis or not folder.holds([file]):
+            chart = section_scaling.chart(group)
+            if chart is None:
+                continue
+            folder.write(file, _draw(chart))
+            drawn += 1
+            made = {"basis": basis, "charts": [[chart.name, chart.alt]]}
+        after.charts[key] = made
+        after.files.add(file)
+        pictures[group.key] = Picture(file, made["charts"][0][1])
+    return section_scaling.compared(found, links, pictures), drawn
+
+
 def _draw(chart: Chart) -> bytes:
     from .charts import draw  # matplotlib, only where something is drawn
 
@@ -230,11 +266,14 @@ def _draw(chart: Chart) -> bytes:
 
 def _basis(tables: RunTables) -> str:
     """What a run's charts depend on: its row, its logs as they were read, and the look."""
+    logs = sorted((log["log_id"], log["fingerprint"], log["bytes"], str(log["modified_at"])) for log in tables.logs)
+    return _digest((sorted(tables.run.items()), logs))
+
+
+def _digest(shown: object) -> str:
     from .charts import STYLE_VERSION
 
-    logs = sorted((log["log_id"], log["fingerprint"], log["bytes"], str(log["modified_at"])) for log in tables.logs)
-    told = repr((STYLE_VERSION, sorted(tables.run.items()), logs))
-    return hashlib.sha256(told.encode()).hexdigest()
+    return hashlib.sha256(repr((STYLE_VERSION, shown)).encode()).hexdigest()
 
 
 def _chart_files(stem: str, made: Mapping[str, Any]) -> list[str]:
@@ -317,7 +356,7 @@ class Folder:
 
 def _inside(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    ours = name == "index.md" or (len(parts) in (2, 3) and parts[0] == "runs")
+    ours = name == "index.md" or (len(parts) in (2, 3) and parts[0] == "runs") or parts[0] == "scaling"
     return ours and ".." not in parts and name.endswith((".md", ".png"))
 
 

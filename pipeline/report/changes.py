@@ -1,4 +1,4 @@
-"""What a second run of the command says first: which runs moved since the tables were last written. Pure."""
+"""What a second run of the command says first: which runs moved since the last report that found any moved. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ SAME_PACE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Before:
-    """The table `runs` as it was, and when it was written."""
+    """The runs as they stood at the last report that found something new, and when that was."""
 
     runs: pl.DataFrame
     written_at: datetime

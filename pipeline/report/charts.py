@@ -16,6 +16,7 @@ from .model import Chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLE_VERSION = 1  # raised when the look changes, so that charts made before are drawn again
 
@@ -54,9 +55,12 @@ def draw(chart: Chart) -> bytes:
     with mpl.rc_context(style):
         figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        (_draw_loss if chart.name == "loss" else _draw_pace)(axes, chart)
-        _frame(axes, chart)
+        if chart.name == "scaling":
+            _draw_scaling(figure, chart)
+        else:
+            axes = figure.subplots()
+            (_draw_loss if chart.name == "loss" else _draw_pace)(axes, chart)
+            _frame(axes, chart)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -98,6 +102,51 @@ def _draw_pace(axes: Axes, chart: Chart) -> None:
         highest = stray["hi"].max()
         label = f"higher, up to {highest:,.3g} s"
         axes.plot(stray["x"], [top * 0.985] * stray.height, "^", color=GREY, markersize=4, clip_on=False, label=label)
+
+
+def _draw_scaling(figure: Figure, chart: Chart) -> None:
+    """Throughput over the batch size, and beside it memory, where it is known of several."""
+    memory = not _of(chart, "memory").is_empty()
+    panels = figure.subplots(1, 2 if memory else 1, squeeze=False)[0]
+    names = [("throughput", chart.title, chart.y_label, BLUE), ("memory", "Memory", "GiB", GREEN)]
+    for axes, (series, title, y_label, colour) in zip(panels, names, strict=False):
+        _draw_over_batch(axes, chart, series, colour)
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(y_label)
+        axes.legend(loc="upper left", frameon=False, fontsize=8.5, handlelength=1.8)
+    figure.subplots_adjust(left=0.085, right=0.975, top=0.91, bottom=0.16, wspace=0.24)
+
+
+def _draw_over_batch(axes: Axes, chart: Chart, series: str, colour: str) -> None:
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    points, line = _of(chart, series), _of(chart, f"{series}_line")
+    if line.height:
+        axes.plot(line["x"], line["y"], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="fitted line")
+    if series == "throughput":
+        smallest = points.sort("x").row(0, named=True)
+        ends = [smallest["x"], points["x"].max()]
+        even = [smallest["y"] * x / smallest["x"] for x in ends]
+        axes.plot(ends, even, color=SKY, linewidth=1, linestyle=(0, (1, 2)), label="in proportion to the batch")
+        axes.set_yscale("log", base=2)
+    sizes = points.group_by("x").agg(pl.col("y").median()).sort("x")
+    axes.plot(points["x"], points["y"], "o", color=colour, markersize=5, label="measured")
+    if series == "throughput":
+        axes.plot(sizes["x"], sizes["y"], color=colour, linewidth=1.4, alpha=0.6)
+        axes.set_xscale("log", base=2)
+    else:
+        axes.set_xlim(left=0)  # a straight line is seen as one
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    axes.margins(x=0.06)
+    if series == "throughput":
+        axes.xaxis.set_major_locator(FixedLocator(sizes["x"].gather_every(-(-sizes.height // 10)).to_list()))
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.6g}"))
+    if series == "memory":
+        axes.set_ylim(bottom=0)
 
 
 def _band(axes: Axes, raw: pl.DataFrame, colour: str) -> None:

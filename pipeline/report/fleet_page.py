@@ -1,6 +1,6 @@
 """Tables → the page over all runs: what needs a look, one line a run, what the logs do not say. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from . import words
@@ -22,15 +22,19 @@ def index(
     since: datetime | None = None,
     until: datetime | None = None,
     others: int = 0,
+    sections: Sequence[Section] = (),
 ) -> Report:
-    """The page over all runs; `links` gives each run_id its page, `others` counts runs outside the window."""
+    """The page over all runs; `links` gives each run_id its page, `others` counts runs outside the window. `sections`
+    that others made follow the runs.
+    """
     total = len(seen.runs)
     lead: list[Block] = [
         Paragraph(phrase(_counts(seen), f" As of {words.moment(now)}.", _window(since, until, others)))
     ]
-    sections = (
+    shown = (
         Section("Needs a look", _looks(seen, links)),
         Section("Runs", (_runs(seen, links), Paragraph(phrase(LEGEND))) if total else ()),
+        *sections,
         Section("Not said by the logs", _not_said(seen, links)),
         Section("Not understood", _unread(seen)),
         Section("Left out unopened", _left_out(seen)),
@@ -38,7 +42,7 @@ def index(
     if not total:
         lead.append(Paragraph(phrase("No training run was found.")))
     return Report(
-        f"{words.plural(total, 'training run')}", tuple(lead), tuple(section for section in sections if section.blocks)
+        f"{words.plural(total, 'training run')}", tuple(lead), tuple(section for section in shown if section.blocks)
     )
 
 

@@ -84,14 +84,14 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """One plot over training iterations. Nothing in it is text of a log.
+    """One plot over training iterations, or (`scaling`) over batch sizes. Nothing in it is text of a log.
 
     `points` (see curves.py) has the columns series (`raw`, `mean`, `val`, `wait`; `odd` for values that are NaN or
     infinite), x, y, lo and hi. `level` is a horizontal line, such as the run's median, and `level_label` its name, or
-    that of the running mean.
+    that of the running mean. `scaling` has the series throughput, memory and the lines through both, `…_line`.
     """
 
-    name: Literal["loss", "pace"]
+    name: Literal["loss", "pace", "scaling"]
     title: str
     alt: str
     x_label: str

@@ -11,6 +11,7 @@ from .overview import Row, RunLine, best, run_line
 from .run_tables import RunTables
 from .section_counting import counting, meanings
 from .section_epochs import epoch_table
+from .section_scaling import beside
 from .section_time import time_and_throughput
 
 LONGEST_LIST = 30
@@ -25,6 +26,7 @@ def page(tables: RunTables, pictures: tuple[Picture, ...] = (), *, without_pictu
         meanings(tables.run, cite),
         epoch_table(tables.epochs),
         time_and_throughput(tables.run),
+        beside(tables.run, tables.scaling),
         _plots(pictures, without_pictures),
         _limits(tables.run),
     )

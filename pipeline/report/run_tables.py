@@ -24,6 +24,7 @@ class RunTables:
     facts: Sequence[Row] = ()
     sources: Sequence[Row] = ()
     heads: Sequence[Row] = ()
+    scaling: Sequence[Row] = ()
 
 
 def findings_in_order(findings: pl.DataFrame) -> pl.DataFrame:

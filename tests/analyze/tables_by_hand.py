@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 from trainqc.pipeline.derive import Tables, analyze
-from trainqc.pipeline.tables import CLOCKS, EVENTS, FACTS, GPU, LOGS, METRICS, PROGRESS, Table, conform
+from trainqc.pipeline.tables import CLOCKS, EVENTS, FACTS, GPU, LOGS, METRICS, PROGRESS, SOURCES, Table, conform
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -165,7 +165,7 @@ class Shelf:
         self.add(PROGRESS, rows)
 
     def parsed(self) -> dict[str, pl.LazyFrame]:
-        tables = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU)
+        tables = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, SOURCES)
         return {t.name: pl.concat(self.rows.get(t.name, [t.empty()])).lazy() for t in tables}
 
     def tables(self, **arguments: Any) -> Tables:

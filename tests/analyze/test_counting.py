@@ -72,10 +72,6 @@ def test_plan_from_epochs(shelf: Any) -> None:
     [
         ("DefaultSampler", 270, 2, 1, 1, False, 135),
         ("DefaultSampler", 1220, 1, 4, 8, False, 305),
-        ("LengthGroupedSampler", 1220, 1, 1, 8, False, 1224),
-        ("LengthGroupedSampler", 1220, 1, 2, 8, False, 616),
-        ("LengthGroupedSampler", 1220, 1, 4, 8, False, 312),
-        ("LengthGroupedSampler", 1220, 1, 8, 8, False, 160),
         ("InfiniteSampler", 1000, 3, 8, 1, False, 334),
         ("InternRepoSampler", 1003, 2, 4, 1, False, 125),
         ("DefaultSampler", 10000, 32, 1, 1, True, 312),
@@ -87,11 +83,23 @@ def test_sampler_rules(
 ) -> None:
     """Where no epoch length is printed, samples, batch, ranks and sampler give it, and it is called inferred."""
     log = shelf.log("net/a.log", ["mmengine"])
-    shelf.by_iter(log, range(1, 5), 5000, START, 1.0)
+    shelf.by_iter(log, range(1, 5), 20 * expected, START, 1.0)
     stated = {"num_samples": samples, "batch_size": batch, "world_size": ranks, "grad_accum": accum, "drop_last": drop}
     shelf.facts(log, "config", 9, sampler=f"mmengine.dataset.{sampler}", **stated)
     run = shelf.run()
     assert (run["iters_per_epoch"], run["iters_per_epoch_from"]) == (expected, "inferred")
+
+
+@pytest.mark.parametrize(("ranks", "expected"), [(1, 1224), (2, 616), (4, 312), (8, 160)])
+def test_grouped_sampler(shelf: Any, ranks: int, expected: int) -> None:
+    """xtuner's sampler fills each rank up to whole windows of accumulation, which total and epochs confirm."""
+    log = shelf.log("net/a.log", ["mmengine"])
+    shelf.by_iter(log, range(1, 5), 3 * expected, START, 1.0)
+    stated = {"num_samples": 1220, "batch_size": 1, "world_size": ranks, "grad_accum": 8, "epochs_planned": 3}
+    shelf.facts(log, "config", 9, sampler="xtuner.dataset.samplers.LengthGroupedSampler", **stated)
+    tables = shelf.tables()
+    assert tables.explanations.select("verdict", "iters_per_epoch").row(0) == ("consistent", expected)
+    assert tables.runs["iters_per_epoch"].item() == expected
 
 
 def test_unknown_sampler(shelf: Any) -> None:

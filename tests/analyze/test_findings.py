@@ -72,7 +72,9 @@ def test_counts_that_do_not_fit(shelf: Any) -> None:
     shelf.facts(
         log, "config", 9, num_samples=10000, batch_size=32, world_size=1, sampler="DefaultSampler", drop_last="False"
     )
-    assert found(shelf, "miscounted")["message"].endswith("give 313 iterations an epoch; the log shows 312")
+    assert found(shelf, "contradicted")["message"] == (
+        "dropping the last batch: no (the configuration, line 9), but 312 iterations an epoch show that it is dropped"
+    )
 
 
 def test_nothing_to_say(shelf: Any) -> None:

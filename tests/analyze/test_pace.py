@@ -48,6 +48,36 @@ def test_rare_lines_of_a_fast_run(shelf: Any) -> None:
     assert run["s_per_iter_from"] == "timestamps"
 
 
+def silent(shelf: Any, s_per_iter: float, lines: int, *, whole_seconds: bool) -> dict[str, Any]:
+    """A run with a stamped line every ten iterations that prints no time of its own."""
+    log = shelf.log("a.log", ["pytorch"])
+    shelf.by_iter(log, range(10, 10 * lines + 1, 10), 10 * lines, START, s_per_iter)
+    frames = [f.with_columns(s_per_iter=pl.lit(None, pl.Float64)) for f in shelf.rows["progress"]]
+    stamp = pl.col("logged_at").dt.truncate("1s") if whole_seconds else pl.col("logged_at")
+    shelf.rows["progress"] = [f.with_columns(format=pl.lit("pytorch"), logged_at=stamp) for f in frames]
+    return shelf.run()
+
+
+def test_stamps_where_nothing_is_printed(shelf: Any) -> None:
+    """Stamps with milliseconds, 3.2 s apart, tell 0.32 s an iteration from each pair of neighbours."""
+    run = silent(shelf, 0.32, 12, whole_seconds=False)
+    assert run["s_per_iter"] == pytest.approx(0.32, rel=0.001)
+    assert (run["s_per_iter_from"], run["s_per_iter_n"]) == ("timestamps", 11)
+
+
+def test_whole_seconds_where_nothing_is_printed(shelf: Any) -> None:
+    """Stamps of a second, 3.3 s apart over 130 s, are summed up to stretches: 0.33 s within 5 %."""
+    run = silent(shelf, 0.33, 40, whole_seconds=True)
+    assert run["s_per_iter"] == pytest.approx(0.33, rel=0.05)
+    assert run["s_per_iter_lo"] <= 0.33 <= run["s_per_iter_hi"]
+
+
+def test_too_short_for_whole_seconds(shelf: Any) -> None:
+    """Forty seconds of stamps of a second tell no pace: unknown, not a guess."""
+    run = silent(shelf, 0.1, 40, whole_seconds=True)
+    assert (run["s_per_iter"], run["s_per_iter_from"]) == (None, None)
+
+
 def slow_at(shelf: Any, where: int) -> dict[str, Any]:
     """A run of 20 lines at 1 s an iteration whose line number `where` prints 50 s."""
     log = shelf.log("a.log", ["mmengine"])

@@ -100,14 +100,14 @@ def test_names_are_unique() -> None:
 
 
 def test_no_python_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred times the logs and lines cost the same Python calls."""
+    """A hundred times the logs and lines cost the same Python calls; runs that claim the same are solved once."""
     import sys
 
     def calls(logs: int, lines: int) -> int:
         shelf = Shelf()
         for k in range(logs):
             log = shelf.log(f"net_{k}/a.log", ["mmengine"])
-            shelf.by_iter(log, range(1, lines + 1), lines, START, 1.0)
+            shelf.by_iter(log, range(1, lines + 1), 20, START, 1.0)
             shelf.facts(log, "config", 9, batch_size=2)
         parsed = shelf.parsed()
         for name, frame in parsed.items():

@@ -81,9 +81,23 @@ def test_claim_of_four_ranks(shelf: Any, sa2va: str) -> None:
     assert tables.runs["world_size"].item() == 4
     assert tables.runs["world_size_from"].item() == "user"
     said = {row["code"]: row for row in tables.findings.to_dicts()}
-    assert said["contradicted"]["message"] == "ranks: you say 4, but 1 (the log, line 36)"
+    assert said["contradicted"]["message"] == "ranks: 4 (you), counted 1: an update has 8 samples, not 32"
     assert said["contradicted"]["line"] == 36
-    assert said["miscounted"]["message"].endswith("give 312 iterations an epoch; the log shows 1,224")
+    ranks = tables.claims.filter(tables.claims["name"] == "world_size").select("low", "source", "holds").rows()
+    assert ranks == [(4, "user", False), (1, "log", True)]
+    best = tables.explanations.row(0, named=True)
+    assert (best["verdict"], best["fits"], best["contradicts"]) == ("contradicted", False, ["world_size"])
+    numbers = ("world_size", "iters_per_epoch", "iters_planned", "updates_planned", "global_batch")
+    assert tuple(best[name] for name in numbers) == (1, 1224, 3672, 459, 8)
+
+
+def test_the_verdict(shelf: Any, sa2va: str) -> None:
+    """All claims fit one explanation: xtuner's sampler on one rank, 4 samples twice an epoch."""
+    explanations = shelf.tables().explanations
+    best = explanations.row(0, named=True)
+    assert (explanations.height, best["verdict"], best["rule"]) == (1, "consistent", "LengthGroupedSampler")
+    assert (best["iters_per_epoch"], best["updates_per_epoch"], best["padded_samples_per_epoch"]) == (1224, 153.0, 4)
+    assert shelf.tables().claims["holds"].all()
 
 
 def test_without_samples(shelf: Any, sa2va: str) -> None:

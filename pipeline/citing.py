@@ -1,0 +1,69 @@
+"""The text of lines that are cited, kept before the logs are gone: a table stays readable where its log was purged."""
+
+from functools import partial
+
+import polars as pl
+
+from . import match
+from .tables import PROGRESS
+
+SOURCE_CHARACTERS = 300
+"""Kept of a cited line; four times as much goes to where secrets are masked before it is cut."""
+
+TOTALS = ("iters_per_epoch", "iters_planned")
+COLUMNS = ("phase", "bar", "epoch", "global_iter", *TOTALS)
+
+
+def sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
+    """The text of the lines that facts, events and issues cite, and of the records that findings and headlines cite."""
+    cited = [
+        frame.select("log", "line") for name in ("facts", "events") if (frame := settled.tables.get(name)) is not None
+    ]
+    cited.append(settled.issues.select("log", "line"))
+    if (progress := settled.tables.get("progress")) is not None:
+        cited += citable(progress, settled.tables.get("events"))
+    wanted = pl.concat(cited).drop_nulls().unique().with_columns(pl.col("line") - state.line)
+    frame = claims.lines.frame
+    if claims.lines.physical.height == 1:
+        near = frame.filter(pl.col("line").is_in(wanted["line"].implode()))
+    else:
+        near = frame.join(wanted, on=["log", "line"], how="semi")
+    text = near.group_by("log", "line", maintain_order=True).agg(pl.last("redraw"), pl.last("text"))
+    return text.select(
+        log_id=ids.gather(text["log"]),
+        line=pl.col("line") + state.line,
+        redraw="redraw",
+        text=pl.col("text").str.head(4 * SOURCE_CHARACTERS),
+    )
+
+
+def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
+    """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
+    these totals, those on either side of a counter that falls back, and the last before a process starts."""
+    rows = progress.select("log", "line", "format", *map(partial(_column, progress), COLUMNS))
+    spans = rows.group_by("log", "format", "phase", *TOTALS).agg(first=pl.min("line"), last=pl.max("line"))
+    trained = (
+        rows.lazy()
+        .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
+        .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
+        .drop_nulls("done")
+        .sort("log", "line")
+        .with_columns(fell=(pl.col("done").diff() < 0) & (pl.col("log").diff() == 0))
+        .collect()
+    )
+    cited = [spans.select("log", line="first"), spans.select("log", line="last")]
+    cited.append(trained.filter(pl.col("fell") | pl.col("fell").shift(-1)).select("log", "line"))
+    if events is not None:
+        starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
+        before = trained.select("log", "line", record="line")
+        cited.append(
+            starts.join_asof(before, on="line", by="log", check_sortedness=False)
+            .select("log", line="record")
+            .drop_nulls("line")
+        )
+    return cited
+
+
+def _column(progress: pl.DataFrame, name: str) -> pl.Expr:
+    """A column of `progress`, which a format that knows no such thing leaves out."""
+    return pl.col(name) if name in progress.columns else pl.lit(None, PROGRESS.schema[name]).alias(name)

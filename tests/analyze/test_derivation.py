@@ -1,0 +1,109 @@
+"""The derivation says what a person would write on a board."""
+
+import pytest
+from trainqc.pipeline.analyze.claims import Claim, Claims
+from trainqc.pipeline.analyze.derivation import Derivation, derive, place
+from trainqc.pipeline.analyze.solve import solve
+
+
+def board(framework: str | None = None, **numbers: int) -> Derivation:
+    return derive(solve(Claims(tuple(Claim(n, v, v) for n, v in numbers.items()), framework)))
+
+
+SA2VA = {"num_samples": 1220, "batch_size": 1, "grad_accum": 8, "epochs_planned": 3, "iters_planned": 3672}
+
+
+def test_why_3672() -> None:
+    """Steps with their numbers, the table of other ranks, and the claim that has to go."""
+    seen = board(**SA2VA, world_size=4)
+    assert seen.question == "Why 3,672"
+    assert seen.steps == (
+        "1,220 samples, 1 rank, micro-batch 1, accumulation 8. LengthGroupedSampler (xtuner 0.1.14 to 0.2.0) gives "
+        "each rank ⌈N/(W·P)⌉·P, P = B·A.",
+        "⌈1,220/(1·8)⌉·8 = 1,224 iterations an epoch (4 samples drawn twice, 0.33 %).",
+        "1,224 × 3 epochs = 3,672 iterations in all, as claimed.",
+        "3,672 / 8 = 459 updates, 153 an epoch, no window left over.",
+        "1 × accumulation 8 × 1 rank = 8 samples an update.",
+    )
+    rows = {row.ranks: (row.iters_per_epoch, row.iters_planned, row.updates_planned, row.padded) for row in seen.rows}
+    assert rows[1] == (1224, 3672, 459, 4)
+    assert rows[2] == (616, 1848, 231, 12)
+    assert rows[4] == (312, 936, 117, 28)
+    assert [(row.ranks, row.note) for row in seen.rows if row.claimed] == [(4, "excluded by 3,672 iterations in all")]
+    assert seen.contradicted == ("ranks = 4 (you)",)
+    assert seen.proved == ()
+
+
+def test_updates_at_several_accumulations() -> None:
+    """Where nobody says the accumulation, what it would make of the iterations."""
+    seen = board("mmengine", iters_per_epoch=300, epochs_planned=10)
+    assert "Updates: 3,000 updates without accumulation, 750 at 4, 375 at 8." in seen.steps
+    assert any("accumulation" in text for text in seen.open)
+
+
+def test_samples_from_batches() -> None:
+    """Both ranges, each with its condition."""
+    seen = board(batch_size=32, iters_per_epoch=1000)
+    assert seen.steps[0] == "1,000 batches of 32 on 1 rank are 31,969 … 32,000 samples if the last batch was kept."
+    assert any("32,000 … 32,031 samples" in text and "last batch dropped" in text for text in seen.others)
+
+
+def test_a_dropped_batch() -> None:
+    """Sixteen samples are left out."""
+    seen = board(num_samples=10_000, batch_size=32, epochs_planned=5, iters_per_epoch=312)
+    assert seen.steps[:2] == (
+        "10,000 samples in one process, micro-batch 32.",
+        "⌊10,000/32⌋ = 312 iterations an epoch (16 samples left out, 0.16 %).",
+    )
+    assert any(text.startswith("without the claim of samples") and "9,953 … 9,984" in text for text in seen.others)
+
+
+def test_windows_that_do_not_come_out_even() -> None:
+    """What becomes of the last window is said with the number that it gives."""
+    seen = board("huggingface", **{**SA2VA, "num_samples": 1221, "batch_size": 4, "iters_planned": 918})
+    told = "\n".join(seen.steps)
+    assert "114 … 117 updates" in told
+    assert "117 if the last window of each epoch is applied as it is (transformers 4.52 to 5)" in told
+
+
+def test_cycles_of_epochs() -> None:
+    """288 × 10 a cycle, × 100."""
+    seen = board(cycles=100, epochs_planned=10, iters_per_epoch=288)
+    assert "288 × 10 epochs = 2,880 iterations a cycle; × 100 cycles = 288,000 in all." in seen.steps
+
+
+@pytest.mark.parametrize(
+    ("framework", "step", "wanted"),
+    [
+        ("mmengine", 1, (1, 1, (1, 1))),
+        ("mmengine", 362, (2, 50, (46, 46))),
+        ("mmengine", 312, (1, 312, (39, 39))),
+        ("lightning", 313, (2, 1, (40, 40))),
+        ("mmengine", 1560, (5, 312, (195, 195))),
+    ],
+)
+def test_where_a_step_lies(framework: str, step: int, wanted: tuple[int, int, tuple[int, int]]) -> None:
+    """Step 362 of 312 an epoch is epoch 2, batch 50."""
+    claims = Claims(
+        tuple(Claim(n, v, v) for n, v in {"iters_per_epoch": 312, "epochs_planned": 5, "grad_accum": 8}.items()),
+        framework,
+    )
+    where = place(step, solve(claims).explanations[0])
+    assert where is not None
+    assert (where.epoch, where.batch, where.update) == wanted
+
+
+def test_where_a_step_of_an_uneven_epoch_lies() -> None:
+    """Windows of 8 in epochs of 63: Lightning starts a new one with the epoch, mmengine does not."""
+    numbers = {"iters_per_epoch": 63, "epochs_planned": 2, "grad_accum": 8}
+    claims = tuple(Claim(n, v, v) for n, v in numbers.items())
+    found = {name: place(64, solve(Claims(claims, name)).explanations[0]) for name in ("lightning", "mmengine")}
+    assert {name: where and where.update for name, where in found.items()} == {"lightning": (9, 9), "mmengine": (8, 8)}
+
+
+def test_where_a_step_of_a_cycle_lies() -> None:
+    """Epochs start over with each cycle."""
+    numbers = {"iters_per_epoch": 288, "epochs_planned": 10, "cycles": 100}
+    where = place(2881, solve(Claims(tuple(Claim(n, v, v) for n, v in numbers.items()))).explanations[0])
+    assert where is not None
+    assert (where.cycle, where.epoch, where.batch) == (2, 1, 1)

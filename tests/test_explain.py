@@ -1,0 +1,110 @@
+"""`trainqc explain` on bare numbers: text, JSON, and what is wrong usage."""
+
+import json
+from typing import Any
+
+import pytest
+from trainqc.pipeline.cli import main
+
+SA2VA = ["--samples", "1220", "--batch-size", "1", "--grad-accum", "8", "--epochs", "3", "--iters-total", "3672"]
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(["explain", *arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    code, out, _ = asked(capsys, *arguments, "--json")
+    assert code == 0
+    return json.loads(out)
+
+
+def test_the_board(capsys: pytest.CaptureFixture[str]) -> None:
+    """The verdict first, then claims, steps and the table."""
+    code, out, err = asked(capsys, *SA2VA, "--world-size", "4")
+    assert (code, err) == (0, "")
+    assert out.startswith("Verdict: contradicted. ranks = 4 (you) has to go.\n")
+    assert "  3. 1,224 × 3 epochs = 3,672 iterations in all, as claimed.\n" in out
+    assert "4 (claimed)" in out
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exactly five keys; explanations with the promised ones, the best first."""
+    content = answer(capsys, *SA2VA, "--world-size", "4")
+    assert list(content) == ["verdict", "claims", "explanations", "contradicted_claims", "would_decide"]
+    assert content["claims"]["world_size"]["value"] == 4
+    assert content["claims"]["world_size"]["source"] == "user"
+    first = content["explanations"][0]
+    wanted = {
+        "world_size": 1,
+        "grad_accum": 8,
+        "iters_per_epoch": 1224,
+        "iters_planned": 3672,
+        "updates_per_epoch": 153,
+        "updates_planned": 459,
+        "global_batch": 8,
+        "padded_samples_per_epoch": 4,
+        "dropped_samples_per_epoch": 0,
+        "samples_per_epoch": 1224,
+        "repeats": 1,
+    }
+    assert {name: first[name] for name in wanted} == wanted
+    assert first["rule"] == "LengthGroupedSampler"
+    assert "drop_last" in first
+    assert content["contradicted_claims"] == ["world_size"]
+    assert "num_samples" in content["would_decide"]
+
+
+def test_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """--at says epoch, batch and update; with JSON under a key of its own."""
+    numbers = ["--iters-per-epoch", "312", "--epochs", "5", "--grad-accum", "8", "--framework", "mmengine"]
+    _, out, _ = asked(capsys, *numbers, "--at", "362")
+    assert out.endswith("Step 362 is epoch 2, batch 50 of 312, update 46.\n")
+    assert answer(capsys, *numbers, "--at", "362")["at"]["batch"] == 50
+    _, out, _ = asked(capsys, "--iters-per-epoch", "312", "--at", "362")
+    assert "epoch 2, batch 50 of 312" in out
+
+
+def test_numbers_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Separators and ranges."""
+    claims = answer(capsys, "--samples", "1,217..1_224", "--batch-size", "1", "--iters-per-epoch", "1,224")["claims"]
+    assert (claims["num_samples"]["low"], claims["num_samples"]["high"]) == (1217, 1224)
+    assert claims["num_samples"]["value"] is None
+    assert claims["iters_per_epoch"]["value"] == 1224
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "nothing to explain"),
+        (["--framework", "xtuner"], "nothing to explain"),
+        (["--at", "5"], "nothing to explain"),
+        (["--samples", "many"], "--samples many: wanted a whole number"),
+        (["--samples", "0"], "wanted 1 to 10^18"),
+        (["--samples", "-3"], "--samples"),
+        (["--samples", "9..1"], "ends before it begins"),
+        (["--samples", "1..2..3"], "wanted a whole number"),
+        (["--batch-size", "2.5"], "wanted a whole number"),
+        (["--drop-last", "perhaps"], "drop-last"),
+        (["--framework", "foo", "--samples", "3"], "not known"),
+        (["--iters-per-epoch", "10", "--epochs", "2", "--at", "21"], "the run has 20 iterations"),
+        (["some.log"], "some.log: logs and runs are not explained yet"),
+        (["--run", "name", "--samples", "3"], "--run name"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and one helpful line."""
+    code, out, err = asked(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert word in err
+    assert "Traceback" not in err
+
+
+def test_hostile_words_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    """A sampler's name with control characters colours no terminal."""
+    code, out, _ = asked(capsys, "--samples", "10", "--iters-per-epoch", "10", "--sampler", "\x1b[31mEvil\x07")
+    assert code == 0
+    assert "\x1b" not in out
+    assert "\x07" not in out
