@@ -336,6 +336,34 @@ EPOCHS = declare(
     """,
 )
 
+STAGES = declare(
+    "stages",
+    1,
+    """
+    run_id        str  ·     the run
+    stage         i32  ·     1-based within the run
+    kind          str  ·     constant, warmup or decay
+    shape         str  ·     linear, exponential, cosine or step; null where the printed digits do not decide
+    first_iter    i64  iter  first global iteration: the one behind the last row with another rate
+    last_iter     i64  iter  last global iteration that shows it
+    first_cycle   i32  ·     cycle in which it begins, in a run with cycles
+    first_epoch   i32  ·     epoch (of that cycle) in which it begins
+    last_cycle    i32  ·     cycle in which it ends
+    last_epoch    i32  ·     epoch (of that cycle) in which it ends
+    repeats       i32  ·     consecutive cycles in which it comes back, each time from first_epoch to last_epoch
+    lr_first      f64  ·     first learning rate; of the first cycle where it repeats
+    lr_last       f64  ·     last learning rate; of the first cycle where it repeats
+    factor        f64  ·     rate over the one before, per steps_per (exponential) or from stair to stair (step)
+    cycle_factor  f64  ·     rates of a cycle over those of the cycle before, where it repeats
+    steps_per     str  ·     iteration, update, epoch or cycle: how often the schedule steps, where the rows show it
+    evidence      str  ·     what shows it
+    n             i64  rows  printed values
+    residual      f64  ·     largest distance of a printed value from the shape, as a share of the largest rate
+    log_id        str  ·     log that shows its first value
+    line          i64  ·     line that shows its first value
+    """,
+)
+
 FINDINGS = declare(
     "findings",
     1,
@@ -544,5 +572,5 @@ SCALING = declare(
 )
 
 PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
-DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS, CLAIMS, EXPLANATIONS, ALTERNATIVES, SCALING)
+DERIVED = (ATTEMPTS, RUNS, EPOCHS, STAGES, FINDINGS, CLAIMS, EXPLANATIONS, ALTERNATIVES, SCALING)
 TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED, SNAPSHOTS)}
