@@ -99,6 +99,7 @@ class Derivation:
 def derive(verdict: Verdict, most: int = 8) -> Derivation:
     """The derivation of a verdict; of the other explanations the `most` plausible."""
     first = verdict.explanations[0] if verdict.explanations else None
+    tells = verdict.verdict != "unknown"
     gone = {(c.name, c.low, c.high) for c in verdict.contradicted}
     return Derivation(
         verdict.verdict,
@@ -109,10 +110,10 @@ def derive(verdict: Verdict, most: int = 8) -> Derivation:
         ),
         tuple(_steps(first, verdict)) if first else (),
         tuple(_rows(first, verdict)) if first else (),
-        tuple(_sentence(one, verdict) for one in verdict.explanations[1 : most + 1]),
+        tuple(_sentence(one, verdict) for one in verdict.explanations[1 : most + 1] if tells),
         tuple(_proved(verdict)),
         tuple(f"{WORDS.get(c.name, c.name)} = {_value(c)} ({_source(c)})" for c in verdict.contradicted),
-        tuple(_open(first)) if first else (),
+        tuple(_open(first)) if first and tells else (),
         tuple(WORDS.get(name, name) for name in verdict.would_decide),
     )
 
@@ -196,6 +197,8 @@ def _iterations(one: Explanation, rule: Sampler, n: int, b: int, w: int, a: int 
         lead = f"{put_in} = {drawn:,} samples a rank; " if put_in != f"{drawn:,}" else ""
         text = f"{lead}{ends} = {i:,} iterations an epoch"
     padded, dropped = one.padded_samples_per_epoch, one.dropped_samples_per_epoch
+    if padded and not rule.splits:
+        return f"{text} (of each rank: every sample is drawn {w:,} times)."
     if padded:
         return f"{text} ({_many(padded, 'sample')} drawn twice, {_percent(padded, n)})."
     if dropped:
@@ -226,7 +229,7 @@ def _of_updates(one: Explanation) -> Iterable[str]:
         yield f"{t:,} / {a:,} = {_many(u, 'update')}{each}{over}."
     elif u is not None:
         formula = " or ".join(dict.fromkeys(tail.formula for tail in tails))
-        yield f"{formula} = {_many(u, 'update')}: {'; '.join(dict.fromkeys(tail.tail for tail in tails))}."
+        yield f"{formula} = {_many(u, 'update')}: {', or '.join(dict.fromkeys(tail.tail for tail in tails))}."
     elif span:
         yield f"{t:,} / {a:,} = {t / a:,.2f}: {span[0]:,} … {span[1]:,} updates."
         for tail in tails:
@@ -325,7 +328,7 @@ def _proved(verdict: Verdict) -> Iterable[str]:
     stated = {c.name for c in verdict.claims.claims}
     for name, value in verdict.agreed.items():
         if name not in stated:
-            told = ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}"
+            told = ("yes" if value else "no") if isinstance(value, bool) else _span((value, value))
             yield f"{WORDS.get(name, name)} = {told}"
 
 
