@@ -106,7 +106,9 @@ def test_the_report_knows_tables_alone(module: str) -> None:
 
 
 CLI = {name for name in TREES if name.startswith("pipeline/cli/")}
-USERS = CLI | {f"pipeline/{name}" for name in ("derive", "settings", "commands", "planning", "say", "bar", "recognize")}
+USERS = CLI | {
+    f"pipeline/{name}" for name in ("derive", "settings", "commands", "planning", "explain", "say", "bar", "recognize")
+}
 
 
 @each_module
@@ -199,6 +201,7 @@ ROWS_ARE_FEW: dict[str, str] = {
     "pipeline/report/charts": "the few points of a reduced curve",
     "pipeline/settings": "one line of the draft a setting",
     "pipeline/commands": "one folder or trouble a line",
+    "pipeline/explain": "one run at a time, with its few claims",
     "pipeline/planning": "the runs of one comparison",
     "pipeline/recognize": "one log named on the command line at a time",
     **dict.fromkeys(CLI, "what is printed"),

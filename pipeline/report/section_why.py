@@ -27,10 +27,10 @@ NAMES = {
 }
 SOURCES = {"config": "configuration", "user": "you", "default": "the framework's default", "timestamps": "time stamps"}
 REASONS = {
-    "consistent": "one explanation fits every claim",
-    "ambiguous": "several explanations fit",
-    "contradicted": "no explanation fits every claim",
-    "unknown": "too little is claimed to say more",
+    "consistent": "One explanation fits every claim",
+    "ambiguous": "Several explanations fit",
+    "contradicted": "No explanation fits every claim",
+    "unknown": "Too little is claimed to say more",
 }
 MOST = 6
 
@@ -78,7 +78,7 @@ def verdict(tables: RunTables, best: Row) -> Phrase:
     told = (
         phrase(words.listed([f"{spoken(c['name'])} = {value(c)} ({source(c)})" for c in gone]), " has to go.")
         if gone
-        else phrase(f"{REASONS.get(best['verdict'], '')}.")
+        else phrase(f"{REASONS.get(best['verdict'], best['verdict'])}.")
     )
     decide = [NAMES.get(name) or name for name in best["would_decide"] or []]
     would = f" Would decide: {words.listed(decide)}." if decide and best["verdict"] != "consistent" else ""
