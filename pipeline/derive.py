@@ -84,6 +84,7 @@ class Tables:
     findings: pl.DataFrame
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    alternatives: pl.DataFrame
     scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
@@ -135,8 +136,8 @@ def analyze(
     if not parts:
         return nothing(told)
     measured = pl.concat([part for part, _, _, _ in parts], how="vertical_relaxed")
-    yearless = parsed["facts"].filter(pl.col("name") == "clock_year_from").select("log_id").collect()
-    doubled = copies.found(pl.concat([marks for _, marks, _, _ in parts]), measured, yearless)
+    about_copies = parsed["facts"].filter(pl.col("name").is_in(copies.TOLD)).collect()
+    doubled = copies.found(pl.concat([marks for _, marks, _, _ in parts]), measured, about_copies)
     turns = pl.concat([again for _, _, again, _ in parts])
     alone = measured.join(doubled, on=["log_id", "attempt"], how="anti")
     attempts = timeline.assign_runs(cycles.into_attempts(alone, turns))
@@ -187,6 +188,7 @@ def analyze(
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
+        alternatives=judged.alternatives,
         scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
