@@ -41,7 +41,10 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
     these totals, those on either side of a counter that falls back, and the last before a process starts."""
     rows = progress.select("log", "line", "format", *map(partial(_column, progress), COLUMNS))
-    spans = rows.group_by("log", "format", "phase", *TOTALS).agg(first=pl.min("line"), last=pl.max("line"))
+    alike = ("log", "format", "phase", *TOTALS)
+    # rows come in line order, so that only the borders of their stretches need grouping: a fifth of the time
+    border = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(by)) for name in alike for by in (1, -1))
+    spans = rows.filter(border).group_by(alike).agg(first=pl.min("line"), last=pl.max("line"))
     trained = (
         rows.lazy()
         .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())

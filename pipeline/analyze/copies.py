@@ -5,7 +5,8 @@ directory: same iterations, same printed numbers, same second. Two runs of one c
 from one seed, differ in the measured times of their records. So two attempts are one where the records of iterations
 that both printed are equal in all of them, stamps included; the year is left out, the console prints none.
 
-Records without a stamp or a time, and logs that share no such record, prove nothing: they stay apart.
+Records without a stamp or a time, and logs that share no such record, prove nothing: they stay apart, but for two
+that broke off before the first record (`started_at_once`).
 """
 
 import polars as pl
@@ -15,6 +16,7 @@ from . import places
 SAMPLED = 64  # records compared per attempt, chosen by iteration so that two copies choose the same ones
 ENDS = 3  # the first and the last records are always compared: a copy may be cut at either end
 SAME = 0.9  # share of the compared records that are equal; lines of a console may be torn by other processes' output
+TOLD = ("clock_year_from", "work_dir")
 SAID = ("done", "s_per_iter", "data_s_per_iter", "lr", "memory_mib")
 
 
@@ -43,15 +45,15 @@ def marks(rows: pl.DataFrame, cuts: pl.DataFrame, speaking: pl.DataFrame) -> pl.
     )
 
 
-def found(marks: pl.DataFrame, attempts: pl.DataFrame, yearless: pl.DataFrame) -> pl.DataFrame:
-    """Attempts that copy another: log_id, attempt, leader_log, leader_attempt. `yearless` (log_id) are the logs whose
-    stamps have no year.
+def found(marks: pl.DataFrame, attempts: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Attempts that copy another: log_id, attempt, leader_log, leader_attempt. `told` are the facts named in TOLD.
 
     The leader has more training records; of as many the framework's own log (its stamps have a year, its path names
     the run), then the one with more lines. Two logs that a framework wrote itself are two runs, whatever they say.
     """
     names = ["log_id", "attempt"]
-    without_year = pl.col("log_id").is_in(yearless["log_id"].implode())
+    yearless = told.filter(pl.col("name") == "clock_year_from")["log_id"]
+    without_year = pl.col("log_id").is_in(yearless.implode())
     stamped = pl.col("path").str.contains(places.STAMPED_LOG)
     ranked = (
         attempts.with_columns(own=~without_year & (stamped | (pl.col("format") == "mmengine")))
@@ -81,12 +83,37 @@ def found(marks: pl.DataFrame, attempts: pl.DataFrame, yearless: pl.DataFrame) -
     # a leader that follows another log itself hands its copies on
     further = compared.select(place_l="place", place_ll="place_l")
     final = compared.join(further, on="place_l", how="left").select("place", place_l=pl.coalesce("place_ll", "place_l"))
-    return (
+    final = final.join(compared.select(place_l="place"), on="place_l", how="anti")
+    before_training = started_at_once(attempts.filter(~without_year), attempts.filter(without_year), told)
+    leading = ranked.rename({"place": "place_l", "log_id": "leader_log", "attempt": "leader_attempt", "own": "own_l"})
+    by_records = (
         final.join(ranked, on="place")
-        .join(ranked.rename({"place": "place_l", "log_id": "leader_log", "attempt": "leader_attempt"}), on="place_l")
+        .join(leading, on="place_l")
+        .filter(~(pl.col("own") & pl.col("own_l")))
         .select(*names, "leader_log", "leader_attempt")
-        .sort(names)
     )
+    return pl.concat([by_records, before_training]).sort(names)
+
+
+def started_at_once(own: pl.DataFrame, consoles: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Consoles that follow an own log though neither holds a training record: both name one work directory and began
+    in one second. mmengine names the log after that second, so that two processes would have written to one file; where
+    more than one log on either side fits, none is taken.
+    """
+    dirs = told.filter(pl.col("name") == "work_dir").sort("log_id", "line").select("log_id", "line", work_dir="value")
+    key = ["format", "second", "work_dir"]
+
+    def silent(attempts: pl.DataFrame) -> pl.DataFrame:
+        spans = attempts.filter((pl.col("train_records") == 0) & pl.col("started_at").is_not_null())
+        spans = spans.with_columns(second=pl.col("started_at").dt.strftime("%m-%d %H:%M:%S"), line="first_line")
+        named = spans.sort("line").join_asof(
+            dirs.sort("line"), on="line", by="log_id", strategy="forward", check_sortedness=False
+        )
+        alone = named.filter(pl.col("work_dir").is_not_null() & (pl.len().over(key) == 1))
+        return alone.select("log_id", "attempt", *key)
+
+    leading = silent(own).rename({"log_id": "leader_log", "attempt": "leader_attempt"})
+    return silent(consoles).join(leading, on=key).select("log_id", "attempt", "leader_log", "leader_attempt")
 
 
 def placed(copies: pl.DataFrame, attempts: pl.DataFrame, measured: pl.DataFrame) -> pl.DataFrame:

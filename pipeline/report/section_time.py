@@ -38,11 +38,17 @@ def time_and_throughput(run: Row) -> Section:
         ),
         ("seconds per iteration, median", phrase(_pace(run)), phrase(_from(run, "s_per_iter"))),
     ]
+    paced = _from(run, "s_per_iter")
     rows += [
         (name, phrase(value), phrase(source))
         for name, known, value, source in (
-            ("seconds per iteration, mean", run["s_per_iter_mean"], words.number(run["s_per_iter_mean"]), ""),
-            ("seconds per iteration, 95th percentile", run["s_per_iter_p95"], words.number(run["s_per_iter_p95"]), ""),
+            ("seconds per iteration, mean", run["s_per_iter_mean"], words.number(run["s_per_iter_mean"]), paced),
+            (
+                "seconds per iteration, 95th percentile",
+                run["s_per_iter_p95"],
+                words.number(run["s_per_iter_p95"]),
+                paced,
+            ),
             (
                 "waiting for data",
                 run["data_wait_fraction"],
@@ -50,7 +56,12 @@ def time_and_throughput(run: Row) -> Section:
                 "share of an iteration",
             ),
             ("GPU-hours", run["gpu_hours"], words.number(run["gpu_hours"]), "counted ranks × wall clock"),
-            ("GPU-hours if all visible GPUs were held", held, words.number(run["gpu_hours_held"]), ""),
+            (
+                "GPU-hours if all visible GPUs were held",
+                held,
+                words.number(run["gpu_hours_held"]),
+                "visible GPUs × wall clock",
+            ),
             ("memory, highest printed", run["memory_peak_mib"], words.mebibytes(run["memory_peak_mib"]), "log"),
             (
                 "GPU utilisation, mean",

@@ -134,6 +134,40 @@ def test_two_runs_in_one_console(shelf: Any) -> None:
     assert runs["iters_done"].to_list() == [1000, 1000]
 
 
+def silent(shelf: Any, path: str, work_dir: str = "./work_dirs/net", at: datetime = START) -> str:
+    log = shelf.log(path, ["mmengine"])
+    shelf.event(log, 1, "start", logged_at=at)
+    shelf.facts(log, "config", 50, work_dir=work_dir)
+    if path.startswith("slurm"):
+        shelf.facts(log, "log", 2, clock_year_from="the file's time")
+    return log
+
+
+def test_broken_off_before_the_first_record(shelf: Any) -> None:
+    """The own log says nothing of the error, the console does; one work directory and one second are one process."""
+    silent(shelf, OWN)
+    shelf.event(silent(shelf, "slurm-1.out"), 90, "traceback", message="KeyError: 'x'")
+    run = shelf.run()
+    assert (run["state"], run["log_paths"]) == ("failed", ["slurm-1.out", OWN])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"path": "slurm-2.out"},
+        {"path": "slurm-1.out", "work_dir": "./work_dirs/other"},
+        {"path": "slurm-1.out", "at": START + timedelta(seconds=1)},
+    ],
+)
+def test_broken_off_elsewhere(shelf: Any, other: dict[str, Any]) -> None:
+    """Another directory or second is another run, and two consoles that fit are one too many."""
+    silent(shelf, OWN)
+    if other["path"] == "slurm-2.out":
+        silent(shelf, "slurm-1.out")
+    silent(shelf, **other)
+    assert shelf.tables().runs["log_paths"].list.len().max() == 1
+
+
 def test_logs_without_stamps(shelf: Any) -> None:
     """Records without a time of day prove nothing."""
     for path in ("a.log", "b.log"):
