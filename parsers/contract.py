@@ -149,7 +149,8 @@ class Record:
     almost: a looser pattern; a candidate that fits it but not `pattern` is *drift* and is reported.
     carry: a column: the last row that has a value in it is remembered over the borders of chunks (`Matched.latest`).
     known: the line is recognised, but is no record by itself (a banner): it does not count as parsed.
-    fallback: asked only for lines that no other record of any format claims; `known` ones last.
+    fallback: asked only for lines that no other record of any format claims; `known` ones last, and these share a line:
+        a banner such as `Epoch 3/10` says something to several formats.
     examples: real lines; each is matched whole by this record and by no other.
     """
 

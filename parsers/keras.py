@@ -236,6 +236,7 @@ EPOCH = Record(
     fields={"epoch": INT, "planned": INT},
     carry="epoch",
     known=True,
+    fallback=True,
     examples=("Epoch 3/10",),
 )
 DOWNLOAD = Record(

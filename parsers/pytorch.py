@@ -14,6 +14,8 @@ What the counters count
   of this epoch; the loss is of the batch behind them. The total is len(dataset), also on several ranks; on the last,
   smaller batch the number falls. It is `samples_seen`, the total the fact `num_samples`; iter is null.
   Without the percentage a bracket behind the epoch counts batches.
+- `train Loss: 0.4774 Acc: 0.7664`, `val Loss: …` below `Epoch 0/24` (the transfer-learning tutorial, which counts
+  epochs from 0 and prints the number of the last one): a whole phase of that epoch.
 - `loss: 2.303494  [   64/60000]` (the quickstart tutorial): samples of this epoch *including* this batch.
 - `[1,  2000] loss: 2.213` (the CIFAR-10 tutorial): epoch and batch, both from 1; the mean of the last 2,000 batches.
 - `Test set: Average loss: 0.0512, Accuracy: 9834/10000 (98%)`: accuracy is the fraction, 0.9834; the total is the fact
@@ -72,7 +74,12 @@ COUNTERS = (
 )
 FRACTION = r"[0-9]+[ \t]*(?:/|of)[ \t]*[0-9]+"
 COUNTED = rf"(?:{FRACTION}|[0-9]+)"
-COUNTER = rf"(?:{'|'.join(sorted(COUNTERS, key=len, reverse=True))}){IS}{COUNTED}"
+SHORT_COUNTERS = ("itr", "it", "i")
+COUNTER = (
+    rf"(?:(?:{'|'.join(sorted(COUNTERS, key=len, reverse=True))}){IS}{COUNTED}"
+    rf"|(?:{'|'.join(SHORT_COUNTERS)})[ \t]*[:=][ \t]*\[?{FRACTION})"
+)
+"""`i=9/530` is a counter only with its total."""
 
 PHASE_WORDS = {
     **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
@@ -169,7 +176,7 @@ COUNTED_LINE = Record(
     pattern=rf"(?i){PREFIX}{LEAD}(?P<pairs>{COUNTER}{GAP}(?:{ITEM}{GAP})*{MEASURED}(?:{GAP}{ITEM})*"
     rf"|{MEASURED}{GAP}(?:{ITEM}{GAP})*{COUNTER}(?:{GAP}{ITEM})*){END}",
     fields={**PREFIXED, "lead": TEXT},
-    pairs=Pairs(PAIR, {**_cases(COUNTERS, COUNT), **OTHER_KNOWN}),
+    pairs=Pairs(PAIR, {**_cases((*COUNTERS, *SHORT_COUNTERS), COUNT), **OTHER_KNOWN}),
     fallback=True,
     examples=(
         "Epoch [2/5], Batch [50/312], Step [362/1560], Loss: 0.7031",
@@ -181,6 +188,7 @@ COUNTED_LINE = Record(
         "epoch 3 loss 0.12",
         "2026-02-17 10:00:00,123 - INFO - Epoch [1/5], Iter [50/312], Loss: nan, lr: 1e-3, ETA: 0:01:02",
         "step 250: train loss 2.4412, val loss 2.4501",
+        "epoch=0 i=9/530 total_loss=14.73172 spectro_loss=0.69833",
     ),
 )
 
@@ -204,12 +212,24 @@ BRACKET = Record(
 HEADER = Record(
     name="header",
     hints=("Epoch",),
-    pattern=r"^Epoch:? +(?P<epoch>[0-9]+)$",
-    fields={"epoch": INT},
+    pattern=r"^Epoch:? +(?P<epoch>[0-9]+)(?:/(?P<planned>[0-9]+))?$",
+    fields={"epoch": INT, "planned": INT},
     carry="epoch",
     known=True,
     fallback=True,
-    examples=("Epoch 1", "Epoch: 12"),
+    examples=("Epoch 1", "Epoch: 12", "Epoch 0/24"),
+)
+
+SUMMED = Record(
+    name="summed",
+    hints=("Loss", "loss"),
+    pattern=rf"(?i){PREFIX}(?P<lead>{'|'.join(sorted(PHASE_WORDS, key=len, reverse=True))})\]?[ \t]*[:|,-]?[ \t]*"
+    rf"(?P<pairs>{MEASURED}(?:{GAP}{VALUE})+){END}",
+    fields={**PREFIXED, "lead": TEXT},
+    pairs=Pairs(PAIR, OTHER_KNOWN),
+    carry="lead",
+    fallback=True,
+    examples=("train Loss: 0.4774 Acc: 0.7664", "val Loss: 0.2384 Acc: 0.9085"),
 )
 
 SAMPLED = Record(
@@ -247,18 +267,21 @@ TESTED = Record(
 
 def to_tables(matched: Matched) -> Tables:
     """One row of `progress` a line; its named values as `metrics`, under canonical names and the phases they name."""
-    counted, bracket = _counted(matched), _bracket(matched)
+    counted, bracket, summed = _counted(matched), _bracket(matched), _summed(matched)
     sampled, listed, tested = _sampled(matched), _listed(matched), _tested(matched)
     free = [_named(matched.metrics("counted", counted)), _named(matched.metrics("bracket", bracket))]
     counted = _phased(counted, free[0])
+    of_summed = _with_phase(_named(matched.metrics("summed", summed)), summed)
+    summed = summed.filter("is_record")
     metrics = [
         *(_with_phase(values, rows) for values, rows in zip(free, (counted, bracket), strict=True)),
+        of_summed.join(summed, on=["log", "line", "redraw", "piece"], how="semi", maintain_order="left"),
         *(_metric(rows, "time", _first(rows, ("time",))) for rows in (counted, bracket)),
         *(_metric(rows, "loss", pl.col("loss")) for rows in (sampled, listed, tested)),
         _metric(tested, "accuracy", pl.col("right") / pl.col("total")),
     ]
     return {
-        "progress": [_progress(rows) for rows in (counted, bracket, sampled, listed, tested)],
+        "progress": [_progress(rows) for rows in (counted, bracket, summed, sampled, listed, tested)],
         "metrics": metrics,
         "facts": [
             facts(_totals(matched), pl.col("name"), pl.col("total"), "log"),
@@ -300,7 +323,7 @@ def _counted(matched: Matched) -> pl.DataFrame:
     rows = rows.with_columns(
         **_split(rows, ("epoch",), "of_epoch"),
         **_split(rows, ("batch", "batch_idx", "batch idx", "mini-batch", "minibatch"), "of_batch"),
-        **_split(rows, ("iter", "iteration"), "of_iter"),
+        **_split(rows, ("iter", "iteration", *SHORT_COUNTERS), "of_iter"),
         **_split(rows, ("step",), "of_step"),
         **_split(rows, ("global step", "global_step"), "of_global"),
     )
@@ -373,6 +396,38 @@ def _tested(matched: Matched) -> pl.DataFrame:
         above.select("seq", pl.col("epoch").cast(pl.Int32, strict=False)), on="seq", how="left", maintain_order="left"
     )
     return rows.with_columns(phase=_phase_of_lead(), **_no_iterations())
+
+
+TRAIN_BELOW_HEADER, VAL_BELOW_TRAIN = 2, 4
+"""Lines: a rule stands between `Epoch 0/24` and its training's line, blank ones before the validation's."""
+
+
+def _summed(matched: Matched) -> pl.DataFrame:
+    """Lines of whole phases (`train Loss: 0.4774 Acc: 0.7664`) below the header of their epoch, in the order of
+    `Matched.rows`. `is_record`: only right below a header, or below such a line of the training: elsewhere, as behind a
+    bar of another format, a phase with its loss belongs to nobody knows what."""
+    rows = matched.rows("summed").with_columns(at=pl.int_range(pl.len(), dtype=pl.Int64))
+    rows = pl.concat([matched.carried["summed"], rows], how="diagonal_relaxed")
+    rows = matched.latest("header", rows, {"epoch": "above", "line": "header_line"})
+    rows = matched.latest("header", rows, {"planned": "planned"})
+    rows = rows.sort("seq", "piece", maintain_order=True).with_columns(phase=_phase_of_lead())
+    is_train = pl.col("phase") == "train"
+    begins = is_train & (pl.col("line") - pl.col("header_line")).is_between(1, TRAIN_BELOW_HEADER)
+    trained_at = pl.when(begins.fill_null(False)).then("line").forward_fill().over("log")
+    follows = ~is_train & (pl.col("line") - trained_at).is_between(1, VAL_BELOW_TRAIN)
+    return (
+        rows.with_columns(
+            is_record=(begins | follows).fill_null(False),
+            epoch=pl.col("above").cast(pl.Int32, strict=False),
+            epochs_planned=pl.col("planned").cast(pl.Int32, strict=False),
+            lr=_first(rows, RATE_NAMES),
+            eta_s=_first(rows, ("eta",)),
+            elapsed_s=_first(rows, ("elapsed",)),
+            **_no_iterations(),
+        )
+        .filter(pl.col("seq") >= 0)
+        .sort("at")
+    )
 
 
 def _below_header(matched: Matched, rows: pl.DataFrame, printed: str) -> pl.DataFrame:
@@ -492,4 +547,4 @@ def _remember(matched: Matched) -> pl.DataFrame:
     return sizes if matched.remembered is None else pl.concat([matched.remembered, sizes])
 
 
-PARSER = Parser("pytorch", (COUNTED_LINE, BRACKET, HEADER, SAMPLED, LISTED, TESTED), to_tables, _remember)
+PARSER = Parser("pytorch", (COUNTED_LINE, BRACKET, HEADER, SUMMED, SAMPLED, LISTED, TESTED), to_tables, _remember)

@@ -27,7 +27,9 @@ from .analyze import (
     runs,
     sample_counters,
     scaling,
+    schedules,
     signs,
+    stages,
     state,
     timeline,
     verdicts,
@@ -50,6 +52,7 @@ from .tables import (
     RUNS,
     SCALING,
     SOURCES,
+    STAGES,
     Table,
     conform,
 )
@@ -77,9 +80,11 @@ class Tables:
     attempts: pl.DataFrame
     runs: pl.DataFrame
     epochs: pl.DataFrame
+    stages: pl.DataFrame
     findings: pl.DataFrame
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    alternatives: pl.DataFrame
     scaling: pl.DataFrame
     user_facts: pl.DataFrame
 
@@ -162,14 +167,16 @@ def analyze(
     judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
     headline = runs.headline(said, judged.agreed, logs, now)
     counted = sample_counters.as_counted(headline)
-    inside = [epochs_of(batch, attempts, counted) for batch in batches]
+    inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
-    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat(inside), headline), headline)
+    spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
     attempts = sample_counters.of_attempts(attempts, headline)
+    planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
     compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
     more = [
         counting_findings.table(headline, judged.claims, judged.explanations, stated),
         cycles.findings(turns, attempts),
+        schedules.findings(resolve.of_runs(planned, heard, members), headline),
         scaling.findings(compared, headline),
     ]
     found = findings.table(headline, attempts, resolve.conflicts(stated), more)
@@ -177,9 +184,11 @@ def analyze(
         attempts=only(pl.concat([attempts, copied], how="diagonal_relaxed"), ATTEMPTS).sort("log_id", "attempt"),
         runs=only(headline, RUNS),
         epochs=conform(spent, EPOCHS),
+        stages=conform(pl.concat([part for _, part in inside], how="diagonal_relaxed"), STAGES),
         findings=conform(found, FINDINGS),
         claims=judged.claims,
         explanations=judged.explanations,
+        alternatives=judged.alternatives,
         scaling=conform(compared, SCALING),
         user_facts=conform(told, FACTS),
     )
@@ -293,6 +302,11 @@ def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> p
     by_rows = epochs.measures(batch.rows, batch.cuts, attempts, headline, text)
     by_bars = bars.epoch_measures(batch.bar_turns, batch.bar_paces, batch.speaking)
     return pl.concat([by_rows, by_bars], how="diagonal_relaxed")
+
+
+def stages_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
+    printed = stages.points(batch.rows, batch.cuts, batch.speaking, attempts, headline)
+    return stages.table(printed, headline, batch.events)
 
 
 def members_of(attempts: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:

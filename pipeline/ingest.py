@@ -5,31 +5,26 @@ worked on by `jobs` threads (polars and the file system release the interpreter)
 `State` on, and only that waits.
 """
 
-import datetime as dt
-import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from . import match
+from .batches import Batch, Log, addresses, batch_bytes, batches, plan_of
 from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
-from .encoding import encoding_of, to_utf8
-from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks, split
+from .lines import split
 from .masking import mask, mask_facts
 from .named import facts_of_names
 from .store import Store, Writer
 from .tables import LOGS, SOURCE_ENDING, TABLES, conform
 
-LEAST_BATCH_BYTES = 8 << 20
-BATCH_LOGS = 8192
-ENDS_BYTES = 4096
 TEXTS = {
     "events": ("message", SOURCE_CHARACTERS),
     "issues": ("raw", 120),
@@ -37,8 +32,9 @@ TEXTS = {
     "progress": ("bar", None),
 }
 """Free text of each table, and how much of it is kept: cut behind the masking, which does not know half a secret."""
+LONG = ("progress", "metrics")
+"""Tables of a row a record: their `log_id` is not spelt out on the way to the file."""
 
-NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 COMMIT_EVERY_S = 60.0
 """A long command commits so often what is complete: a killed one loses at most this much work."""
 
@@ -75,66 +71,6 @@ class Progress:
     logs_total: int
 
 
-@dataclass(frozen=True)
-class Log:
-    """A log that has to be read."""
-
-    log_id: str
-    address: str
-    root: str
-    path: str
-    bytes: int
-    modified_at: dt.datetime
-    owner: str | None
-    bytes_before: int | None = None
-
-
-@dataclass
-class Batch:
-    """Chunks of several whole logs, or one piece of a large log with the state that the piece before it leaves."""
-
-    logs: list[Log]
-    chunks: list[Chunk]
-    part: str
-    compressions: list[str | None]
-    fingerprints: list[str]
-    before: "Future[match.State] | None" = None
-    after: "Future[match.State] | None" = None
-    tally: "Tally | None" = None
-    counted: "Future[None] | None" = None
-    unread: list[tuple[Log, str, str]] = field(default_factory=list)  # with status and message
-
-
-@dataclass
-class Tally:
-    """Counts of a large log over its pieces. `counted`: one for each piece, done when its counts are here."""
-
-    counted: "list[Future[None]]" = field(default_factory=list)
-
-    ledger: list[pl.DataFrame] = field(default_factory=list)
-    records: int = 0
-    formats: set[str] = field(default_factory=set)
-    codes: set[str] = field(default_factory=set)
-
-
-def log_id(address: str) -> str:
-    """The identity of a log: a hash of its absolute address."""
-    return hashlib.blake2b(address.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-
-
-def addresses(rows: pl.DataFrame) -> list[str]:
-    """Absolute addresses of rows with root and path; a root that is itself the file has its name as path."""
-    root, path = pl.col("root"), pl.col("path")
-    own = root.str.ends_with("/" + path)
-    files = {name for name in rows.filter(own)["root"].unique() if not os.path.isdir(name)}  # noqa: PTH112 (per root)
-    whole = (
-        pl.when(root.is_in(list(files)))
-        .then(root)
-        .otherwise(pl.concat_str(root.str.strip_chars_end("/"), path, separator="/"))
-    )
-    return rows.select(whole).to_series().to_list()
-
-
 def ingest(
     paths: Sequence[Path],
     out: Path,
@@ -154,7 +90,7 @@ def ingest(
         found = discover(paths, out=out)
         rows = store.scan(LOGS).filter(pl.col("status") != "unreadable")  # what could not be opened is tried again
         known = rows.select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
-        plan = _plan(found, known)
+        plan = plan_of(found, known)
         if plan.to_read:
             writer.prepare()
         writer.drop_logs(plan.replaced)
@@ -169,33 +105,6 @@ def ingest(
         unreadable=counts.unreadable + plan.unopened.filter(pl.col("status") == "unreadable").height,
         seconds=time.perf_counter() - began,
     )
-
-
-# ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Plan:
-    to_read: list[Log]
-    unchanged: int
-    replaced: list[str]
-    unopened: pl.DataFrame
-
-
-def _plan(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
-    """An unchanged log (same address, size and modification time) costs the `stat` that discovered it."""
-    logs = found.filter(pl.col("kind") == "log")
-    same = logs.join(known, on=["root", "path", "bytes", "modified_at"], how="semi", nulls_equal=True)
-    new = logs.join(same, on=["root", "path"], how="anti", nulls_equal=True)
-    at = addresses(new)
-    ids = [log_id(address) for address in at]
-    new = new.with_columns(log_id=pl.Series(ids, dtype=pl.String))
-    new = new.join(known.select("log_id", bytes_before="bytes"), on="log_id", how="left", maintain_order="left")
-    columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner", "bytes_before"))
-    to_read = list(map(Log, ids, at, *columns))
-    unopened = found.filter(pl.col("kind") != "log").rename({"kind": "status"})
-    unopened = unopened.with_columns(log_id=pl.Series([log_id(a) for a in addresses(unopened)], dtype=pl.String))
-    return Plan(to_read, same.height, [*ids, *unopened["log_id"]], unopened)
 
 
 def _write_unopened(writer: Writer, unopened: pl.DataFrame) -> None:
@@ -237,7 +146,7 @@ def _read_all(
                     on_progress(Progress(done.bytes, total, done.read, len(logs)))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for batch in _batches(logs, writer, fingerprints, _batch_bytes(total, jobs)):
+        for batch in batches(logs, writer, fingerprints, batch_bytes(total, jobs)):
             if batch.before is None and time.monotonic() - committed > COMMIT_EVERY_S:
                 collect(0)
                 writer.commit()
@@ -255,115 +164,6 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
     same = known.filter((pl.col("bytes") > 0) & pl.col("fingerprint").is_in(list(fingerprints.values())))
     same = same.filter(~pl.col("log_id").is_in(list(fingerprints)))
     return [old for old, address in zip(same["log_id"], addresses(same), strict=True) if not Path(address).exists()]
-
-
-def _batch_bytes(total: int, jobs: int) -> int:
-    """Text of one batch: so much that each thread has a few batches, for none to wait for another's last one."""
-    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, total // (4 * max(1, jobs))))
-
-
-def _batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str], at_once: int) -> Iterator[Batch]:
-    batch = _new_batch(writer)
-    size = 0
-    for log in logs:
-        try:
-            whole, chunks, kind = _open(log, len(batch.chunks), at_once)
-        except (OSError, ValueError) as error:
-            status = "left_out" if isinstance(error, NoTextError) else "unreadable"
-            batch.unread.append((log, status, _reason(error)))
-            continue
-        fingerprints[log.log_id] = _fingerprint(log, whole)
-        if whole is not None:
-            batch.fingerprints.append(fingerprints[log.log_id])
-            batch.logs.append(log)
-            batch.chunks.append(whole)
-            batch.compressions.append(kind)
-            size += len(whole.data)
-            if size >= at_once or len(batch.chunks) >= BATCH_LOGS:
-                yield batch
-                batch, size = _new_batch(writer), 0
-            continue
-        if batch.chunks or batch.unread:
-            yield batch
-            batch, size = _new_batch(writer), 0
-        yield from _pieces(log, fingerprints[log.log_id], chunks, kind, writer)
-    if batch.chunks or batch.unread:
-        yield batch
-
-
-def _new_batch(writer: Writer) -> Batch:
-    return Batch([], [], writer.new_part(), [], [])
-
-
-def _open(log: Log, number: int, at_once: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
-    """The log as one chunk, or a stream of chunks where it is larger than one."""
-    if log.bytes < CHUNK_BYTES:
-        file = os.open(log.address, os.O_RDONLY)
-        try:
-            data = os.read(file, log.bytes + 1)
-        finally:
-            os.close(file)
-        if len(data) == log.bytes and compression(data[:6]) is None:
-            _refuse_binary(data)
-            return Chunk(number, data, first=True, last=True), iter(()), None
-    stream, kind = open_text(Path(log.address))
-    chunks = read_chunks(stream, number, size=at_once)
-    first = next(chunks)
-    _refuse_binary(first.data)
-    if first.last:
-        stream.close()
-        return first, iter(()), kind
-    return None, _closing(stream, first, chunks), kind
-
-
-class NoTextError(ValueError):
-    """The file is no text."""
-
-
-def _refuse_binary(data: bytes) -> None:
-    """Raise NoTextError for data that is no text in any encoding. NULs say nothing: cut logs have holes of them."""
-    head = data[:ENDS_BYTES]
-    if (encoding := encoding_of(head)).is_wide:
-        head, _ = to_utf8(head, encoding)
-    head = head.replace(b"\0", b"")
-    if len(head.translate(None, NO_TEXT_BYTES)) < len(head) * 0.95:
-        raise NoTextError("no text: binary data")
-
-
-def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    try:
-        yield first
-        yield from chunks
-    finally:
-        stream.close()  # type: ignore[attr-defined]
-
-
-def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer) -> Iterator[Batch]:
-    group, tally = writer.new_part(), Tally()
-    before: Future[match.State] | None = Future()
-    before.set_result(match.State())
-    for number, chunk in enumerate(chunks):
-        after: Future[match.State] = Future()
-        batch = Batch([log], [replace(chunk, log=0)], f"{group}-{number}", [kind], [fingerprint], before, after, tally)
-        batch.counted = Future()
-        tally.counted.append(batch.counted)
-        yield batch
-        before = after
-
-
-def _fingerprint(log: Log, whole: Chunk | None) -> str:
-    if whole is not None:
-        ends = whole.data[:ENDS_BYTES] + whole.data[-ENDS_BYTES:]
-    else:
-        with Path(log.address).open("rb") as file:
-            ends = file.read(ENDS_BYTES)
-            file.seek(max(0, log.bytes - ENDS_BYTES))
-            ends += file.read(ENDS_BYTES)
-    return hashlib.blake2b(b"%d " % log.bytes + ends, digest_size=8).hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -392,7 +192,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     )
     settled = match.settle(claims, formats, state, anchors)
     ids = pl.Series("log_id", [log.log_id for log in batch.logs], dtype=pl.String)
-    tables = {name: _with_ids(frame, ids) for name, frame in settled.tables.items()}
+    tables = {name: _with_ids(frame, ids, coded=name in LONG) for name, frame in settled.tables.items()}
     tables["issues"] = _with_ids(settled.issues, ids)
     tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
     if batch.chunks and batch.chunks[0].first:
@@ -416,8 +216,11 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     )
 
 
-def _with_ids(frame: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
-    return frame.drop("log").insert_column(0, ids.gather(frame["log"]))
+def _with_ids(frame: pl.DataFrame, ids: pl.Series, *, coded: bool = False) -> pl.DataFrame:
+    """`log_id` for `log`; `coded`: as an Enum, which costs nothing per row and is written as it is."""
+    log = frame["log"]
+    named = log.cat.to(pl.Enum(ids)).alias("log_id") if coded else ids.gather(log)
+    return frame.drop("log").insert_column(0, named)
 
 
 def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:

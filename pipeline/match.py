@@ -19,6 +19,7 @@ from .lines import ISSUE_SCHEMA, Lines
 
 TAIL_ROUNDS = 3
 UNKNOWN, KNOWN, PARSED = 0, 1, 2
+SHARED_RANK = 2  # fallback records that are known lines: one banner may tell something to several formats
 
 NO_REGION = pl.DataFrame(schema={**KEY, "region": pl.Int64(), "text": pl.String()})
 
@@ -100,7 +101,7 @@ def _round(
     issues: list[pl.DataFrame] = []
     left = todo
 
-    def ask(records: Sequence[Named]) -> None:
+    def ask(records: Sequence[Named], *, shared: bool = False) -> None:
         nonlocal left
         for parser, record in records:
             mine = with_hint(left, record.hints)
@@ -109,7 +110,7 @@ def _round(
                 continue
             issues.extend(found.issues)
             if found.rows.height:
-                left = _without(left, found.rows["seq"], height)
+                left = left if shared else _without(left, found.rows["seq"], height)
                 claimed[parser, record.name] = found
 
     common = frequent(formats.ranks[0], left)
@@ -118,7 +119,7 @@ def _round(
     ask(common[1:])
     left, hints = sifted(left, formats.record_hints)
     for rank, records in enumerate(formats.ranks):
-        ask([each for each in named(records, hints) if rank > 0 or each not in common])
+        ask([each for each in named(records, hints) if rank > 0 or each not in common], shared=rank == SHARED_RANK)
         if rank == 0:
             issues.extend(_drift(named(records, hints), left))
     return claimed, issues

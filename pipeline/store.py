@@ -30,17 +30,13 @@ import socket
 import threading
 from collections.abc import Collection, Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from .tables import LOGS, PARSED, TABLES, Table, conform
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from .parquet import arrow_schema, load, metadata_of, write_frame
+from .tables import LOGS, PARSED, TABLES, Table
 
 MARKER = ".trainqc"
 EMPTY = "empty"
@@ -231,7 +227,7 @@ class Writer:
 
     def prepare(self) -> None:
         """Load beside the caller's work what the first `write` needs (0.15 s, most of it outside the interpreter)."""
-        threading.Thread(target=_arrow_schema, args=(LOGS,)).start()
+        threading.Thread(target=load).start()
 
     def new_part(self) -> str:
         """A part (or group) name that this store has never used."""
@@ -284,12 +280,7 @@ class Writer:
             return self._number
 
     def _stage(self, table: Table, rows: pl.DataFrame | pl.LazyFrame) -> Path:
-        """Stream rows into a new file, on disk when this returns.
-
-        zstd at level 1 by polars: 4 million rows of `metrics` in 0.36 s and 45 MB on 2 cores; pyarrow with delta and
-        byte-stream-split encodings needs 0.7 s for 28 to 30 MB, snappy and lz4 save nothing worth their 58 MB.
-        """
-        stream = conform(rows, table).lazy() if isinstance(rows, pl.DataFrame) else rows
+        """Write rows into a new file, on disk when this returns; what is rewritten is streamed."""
         folder = self._staging / table.name
         file = folder / f"{os.urandom(8).hex()}.parquet"
         try:
@@ -299,13 +290,16 @@ class Writer:
                 for each in (self._staging, folder):
                     each.mkdir(mode=0o700, exist_ok=True)
                 file.touch(mode=0o600, exist_ok=False)
-                stream.sink_parquet(
-                    file,
-                    compression="zstd",
-                    compression_level=1,
-                    metadata={"trainqc.table": table.name, "trainqc.version": str(table.version)},
-                    arrow_schema=_arrow_schema(table),
-                )
+                if isinstance(rows, pl.DataFrame):
+                    write_frame(file, rows, table)
+                else:
+                    rows.sink_parquet(
+                        file,
+                        compression="zstd",
+                        compression_level=1,
+                        metadata=metadata_of(table),
+                        arrow_schema=arrow_schema(table),
+                    )
                 _sync(file)
         except BaseException:
             file.unlink(missing_ok=True)
@@ -445,19 +439,6 @@ def _batches(sizes: Mapping[str, int]) -> list[set[str]]:
     return batches
 
 
-@cache
-def _arrow_schema(table: Table) -> "pa.Schema":
-    """The table's Arrow schema with `unit` and `description` on each field (Parquet keeps it as ARROW:schema)."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # pyarrow loads numpy, whose threads would spin beside ours
-    import pyarrow as pa  # 0.07 s that reading does not pay
-
-    fields = table.empty().to_arrow().schema
-    return pa.schema(
-        fields.field(column.name).with_metadata({"unit": column.unit, "description": column.meaning})
-        for column in table.columns
-    )
-
-
 def _hard_link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -482,5 +463,6 @@ def _errors(what: str, then: str) -> Generator[None]:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
         said = error.strerror if isinstance(error, OSError) else None
-        reason = said or (str(error) or type(error).__name__).splitlines()[0].rpartition("IO error: ")[2]
+        text = said or (str(error) or type(error).__name__).splitlines()[0]
+        reason = re.sub(r"^.*(?:IO error: |Detail: \[errno [0-9]+\] )", "", text)  # polars', pyarrow's preamble
         raise StoreError(f"{what}: {reason}; {then}") from error

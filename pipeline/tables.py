@@ -60,8 +60,9 @@ def declare(name: str, version: int, text: str) -> Table:
     return Table(name, version, tuple(columns))
 
 
-def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, table: Table, *, words: bool = False) -> pl.DataFrame:
     """The same rows with exactly the table's columns, in order and in type; columns that are absent become null.
+    `words`: texts that stand as Enum stay so.
 
     Raises ValueError when `frame` has a column that the table does not know: a misspelt name must not vanish.
     Casts are strict: a value that does not fit its column is a defect of the caller, not bad input.
@@ -74,7 +75,7 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         pl.lit(None, dtype).alias(name)
         if name not in present
         else pl.col(name)
-        if present[name] == dtype
+        if present[name] == dtype or (words and dtype == pl.String and present[name] == pl.Enum)
         else pl.col(name).cast(dtype)
         for name, dtype in table.schema.items()
     )
@@ -335,6 +336,34 @@ EPOCHS = declare(
     """,
 )
 
+STAGES = declare(
+    "stages",
+    1,
+    """
+    run_id        str  ·     the run
+    stage         i32  ·     1-based within the run
+    kind          str  ·     constant, warmup or decay
+    shape         str  ·     linear, exponential, cosine or step; null where the printed digits do not decide
+    first_iter    i64  iter  first global iteration: the one behind the last row with another rate
+    last_iter     i64  iter  last global iteration that shows it
+    first_cycle   i32  ·     cycle in which it begins, in a run with cycles
+    first_epoch   i32  ·     epoch (of that cycle) in which it begins
+    last_cycle    i32  ·     cycle in which it ends
+    last_epoch    i32  ·     epoch (of that cycle) in which it ends
+    repeats       i32  ·     consecutive cycles in which it comes back, each time from first_epoch to last_epoch
+    lr_first      f64  ·     first learning rate; of the first cycle where it repeats
+    lr_last       f64  ·     last learning rate; of the first cycle where it repeats
+    factor        f64  ·     rate over the one before, per steps_per (exponential) or from stair to stair (step)
+    cycle_factor  f64  ·     rates of a cycle over those of the cycle before, where it repeats
+    steps_per     str  ·     iteration, update, epoch or cycle: how often the schedule steps, where the rows show it
+    evidence      str  ·     what shows it
+    n             i64  rows  printed values
+    residual      f64  ·     largest distance of a printed value from the shape, as a share of the largest rate
+    log_id        str  ·     log that shows its first value
+    line          i64  ·     line that shows its first value
+    """,
+)
+
 FINDINGS = declare(
     "findings",
     1,
@@ -459,6 +488,8 @@ EXPLANATIONS = declare(
     run_id                     str        ·     the run
     position                   i32        ·     1 for the most plausible explanation
     verdict                    str        ·     of the run: consistent, ambiguous, contradicted or unknown
+    framework                  str        ·     framework that the counting took it for; null where none is known
+    sampler                    str        ·     class of the sampler, as far as it is known
     fits                       bool       ·     whether it lets every claim stand
     rule                       str        ·     sampler or rule of the framework
     updates_rule               str        ·     what happens to the last iterations that fill no update
@@ -479,12 +510,31 @@ EXPLANATIONS = declare(
     dropped_samples_per_epoch  i64        ·     samples left out of an epoch
     samples_per_epoch          i64        ·     samples drawn in an epoch, padding included
     cycles                     i64        ·     turns of an outer loop around the epochs
-    open                       list[str]  ·     what it leaves open, as `name: least … most`
+    steps                      list[str]  ·     how the counts come about, in words; of the first explanation
+    open                       list[str]  ·     what the first explanation leaves open, in words
+    sentence                   str        ·     the explanation in one line; null for the first
     also                       list[str]  ·     other rules that give the same numbers
     far                        bool       ·     whether it takes more than one would assume without being told
     assumes                    list[str]  ·     what nobody claimed and has to be so
     contradicts                list[str]  ·     names of the claims that have to go
     would_decide               list[str]  ·     of the run: facts that would tell the explanations apart
+    """,
+)
+
+ALTERNATIVES = declare(
+    "alternatives",
+    1,
+    """
+    run_id                    str   ·     the run
+    position                  i32   ·     order, by ranks
+    world_size                i32   ·     data-parallel ranks
+    claimed                   bool  ·     whether somebody claims so many
+    num_samples               i64   ·     samples of an epoch: those of the run, or the data set repeated
+    iters_per_epoch           i64   iter  iterations per epoch that the log would print
+    iters_planned             i64   iter  iterations in all that the log would print
+    updates_planned           i64   ·     updates in all
+    padded_samples_per_epoch  i64   ·     samples drawn twice in an epoch
+    note                      str   ·     whether it fits, or what excludes it
     """,
 )
 
@@ -522,5 +572,5 @@ SCALING = declare(
 )
 
 PARSED = (LOGS, PROGRESS, METRICS, FACTS, CLOCKS, EVENTS, GPU, ISSUES, SOURCES)
-DERIVED = (ATTEMPTS, RUNS, EPOCHS, FINDINGS, CLAIMS, EXPLANATIONS, SCALING)
+DERIVED = (ATTEMPTS, RUNS, EPOCHS, STAGES, FINDINGS, CLAIMS, EXPLANATIONS, ALTERNATIVES, SCALING)
 TABLES: dict[str, Table] = {table.name: table for table in (*PARSED, *DERIVED, SNAPSHOTS)}

@@ -1,9 +1,9 @@
 """Make sample_logs/keras by running the real Keras on tiny models, with a simulated clock.
 
-Keras 3 (`terminal`, `cycles`, `verbose_2`, `history`, `broken_off`): real are every byte (Keras' own `fit`,
-`evaluate`, `predict` and callbacks on the JAX backend, and the programs' own `print`), losses, weights and learning
-rates. The programs are processes of their own whose stdout and stderr go to one file, or to a pseudo-terminal of 100
-columns.
+Keras 3 (`terminal`, `cycles`, `verbose_2`, `history`, `broken_off`, `schedules`, `early_stop`, `new_models`): real are
+every byte (Keras' own `fit`, `evaluate`, `predict` and callbacks on the JAX backend, and the programs' own `print`),
+losses, weights and learning rates. The programs are processes of their own whose stdout and stderr go to one file, or
+to a pseudo-terminal of 100 columns.
 
 Keras 1 and 2 (`keras_1.2.2` …): their frameworks are gone, so the class `Progbar` of each release runs alone, cut out
 of the release's own `utils/generic_utils.py`; the loop around it and the lines that are not the bar's (`Train on`,
@@ -168,6 +168,57 @@ def history() -> None:
         print(file.read_text(), end="")
 
 
+def schedules() -> None:
+    """Epochs within epochs: 200 schedules of 10 mini-epochs of 288 batches. Five stages of 40 schedules share a rate
+    and a weight of the loss; within a schedule the rate warms up to its tenfold, and would decay from mini-epoch 11 on.
+    Sixteen steps are compiled into one (`steps_per_execution`): the counter still counts batches."""
+    k = keras3(19)
+    told = argparse.Namespace(
+        num_epochs=200, epochs=10, batch_size=4, steps_per_epoch=288, warmup_epochs=10, decay=0.95, decay_start_epoch=10
+    )
+    print(told)
+    x, y = k.data(1152)
+    validation = k.data(40)
+    model = k.model(0.0001)
+    stages = list(zip((1e-4, 3e-5, 1e-5, 3e-6, 1e-6), (1.0, 2.0, 4.0, 8.0, 16.0), strict=True))
+    for schedule in range(told.num_epochs):
+        lowest, weight = stages[schedule // 40]
+        if schedule % 40 == 0:
+            optimizer = k.keras.optimizers.SGD(lowest, momentum=0.9)
+            model.compile(optimizer, loss="binary_crossentropy", loss_weights=[weight], steps_per_execution=16)
+        print(f"Learning schedule {schedule + 1}/{told.num_epochs}")
+
+        def rate(epoch: int, _: float, lowest: float = lowest) -> float:
+            if epoch < told.warmup_epochs:
+                return lowest + 9 * lowest * epoch / (told.warmup_epochs - 1)
+            return 10 * lowest * told.decay ** (epoch - told.decay_start_epoch + 1)
+
+        calls = [k.Paced(0.1 * 16, val_s=1.5), k.keras.callbacks.LearningRateScheduler(rate, verbose=1)]
+        options = {"batch_size": 4, "epochs": told.epochs, "validation_data": validation, "validation_batch_size": 20}
+        model.fit(x, y, callbacks=calls, verbose=2, **options)
+
+
+def early_stop() -> None:
+    """Sixty samples learned by heart: validation gets worse, training is stopped and the best weights restored."""
+    k = keras3(23)
+    x, y = k.data(60)
+    stopping = k.keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True, verbose=1)
+    paced = k.Paced(0.2, val_s=0.5, compile_s=4.0)
+    k.model(1.0).fit(x, y, batch_size=10, epochs=100, validation_data=k.data(90), callbacks=[stopping, paced])
+
+
+def new_models() -> None:
+    """Cross-validation: fit() five times with the same plan, each time on a model that is built anew."""
+    k = keras3(29)
+    x, y = k.data(400)
+    for fold in range(5):
+        print(f"Fold {fold + 1}/5")
+        held = k.np.arange(400) % 5 == fold
+        model = k.model(0.3)
+        paced = k.Paced(0.3, val_s=0.8, compile_s=3.0)
+        model.fit(x[~held], y[~held], epochs=6, validation_data=(x[held], y[held]), callbacks=[paced], verbose=2)
+
+
 def broken_off() -> None:
     """What a closing line hides: a NaN after one batch, a generator that runs dry; one of unknown length."""
     k = keras3(17)
@@ -278,6 +329,9 @@ NEW: dict[str, Callable[[], None]] = {
     "verbose_2": verbose_2,
     "history": history,
     "broken_off": broken_off,
+    "schedules": schedules,
+    "early_stop": early_stop,
+    "new_models": new_models,
 }
 OLD: dict[str, Callable[[Path], None]] = {
     "keras_1.2.2": keras_122,

@@ -98,6 +98,12 @@ def test_four_batch_sizes(capsys: Capture) -> None:
     assert [row["iters_per_epoch"] for row in val] == [156, 39]
 
 
+def test_samples_with_commas(capsys: Capture) -> None:
+    """Several sample counts are told from one with a comma by the blank."""
+    rows = plan(capsys, "--samples", "8000, 320", "--batch-size", 32)["rows"]
+    assert [row["iters_per_epoch"] for row in rows] == [250, 10]
+
+
 def test_a_span_of_seconds(capsys: Capture) -> None:
     """15.5 to 16.5 s an iteration is 15.8 to 16.8 h for 3,672 of them."""
     given = ("--iters-per-epoch", 1224, "--epochs", 3, "--batch-size", 1, "--s-per-iter", "15.5..16.5")
@@ -180,6 +186,7 @@ def test_unknown_is_a_question_mark_and_named(capsys: Capture, out: Path) -> Non
         (("--batch-size", "0"), "--batch-size 0: wanted whole numbers above zero"),
         (("--batch-size", "32,,64"), "--batch-size 32,,64"),
         (("--batch-size", "-4"), "--batch-size"),
+        (("--samples", "1,220", "--batch-size", "8"), "one number, or several? Write 1220, or '1, 220'"),
         (("--batch-size", "1e3"), "--batch-size 1e3"),
         (("--samples", "9" * 18, "--batch-size", "1"), "samples 999999999999999999: wanted"),
         (("--batch-size", "8", "--s-per-iter", "0"), "--s-per-iter 0: wanted a number above zero"),

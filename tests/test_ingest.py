@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from reading import AT, FORMATS, SAMPLES, Read, assert_same_in_pieces, assert_same_rows
-from trainqc.pipeline import ingest as room
+from trainqc.pipeline import batches, match
 from trainqc.pipeline.ingest import Ingested, ingest
 from trainqc.pipeline.lines import read_chunks
 from trainqc.pipeline.store import Store
@@ -184,14 +184,14 @@ def test_a_log_without_permission(logs: Path, out: Path) -> None:
 def test_a_log_that_cannot_be_opened(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the file system is a row with its words; the next run tries again."""
 
-    def refuse(log: room.Log, *more: object) -> object:
+    def refuse(log: batches.Log, *more: object) -> object:
         if log.address.endswith("c.log"):
             raise PermissionError(13, "Permission denied")
         return opens(log, *more)  # type: ignore[arg-type]
 
-    opens = room._open
+    opens = batches._open
     with monkeypatch.context() as patch:
-        patch.setattr(room, "_open", refuse)
+        patch.setattr(batches, "_open", refuse)
         assert read(logs, out=out).unreadable == 1
     row = table(out, "logs").filter(pl.col("path") == "c.log").row(0, named=True)
     assert (row["status"], row["message"], row["records"]) == ("unreadable", "Permission denied", 0)
@@ -242,8 +242,8 @@ def test_batches_and_pieces_give_the_same_tables(
 ) -> None:
     """Small logs in one batch, and the same logs as large files in pieces of a few lines: the same rows."""
     read(samples, out=tmp_path / "whole")
-    monkeypatch.setattr(room, "CHUNK_BYTES", size)
-    monkeypatch.setattr(room, "read_chunks", partial(read_chunks, size=size))
+    monkeypatch.setattr(batches, "CHUNK_BYTES", size)
+    monkeypatch.setattr(batches, "read_chunks", partial(read_chunks, size=size))
     read(samples, out=tmp_path / "pieces")
     whole, pieces = parsed(tmp_path / "whole"), parsed(tmp_path / "pieces")
     assert whole.keys() == pieces.keys()
@@ -254,16 +254,16 @@ def test_batches_and_pieces_give_the_same_tables(
 def test_a_late_piece_is_counted(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The row of a large log counts all its pieces, also where the first of them is worked on the longest."""
     (logs / "c.log").write_text(log(60))
-    settle = room.match.settle
+    settle = match.settle
 
-    def dawdle(claims: object, formats: object, state: room.match.State, anchors: object) -> object:
+    def dawdle(claims: object, formats: object, state: match.State, anchors: object) -> object:
         if state.line == 0:
             time.sleep(0.3)  # provokes the order; nothing is timed
         return settle(claims, formats, state, anchors)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room.match, "settle", dawdle)
-    monkeypatch.setattr(room, "CHUNK_BYTES", 3000)
-    monkeypatch.setattr(room, "read_chunks", partial(read_chunks, size=3000))
+    monkeypatch.setattr(match, "settle", dawdle)
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 3000)
+    monkeypatch.setattr(batches, "read_chunks", partial(read_chunks, size=3000))
     read(logs / "c.log", out=out, jobs=4)
     row = table(out, "logs").row(0, named=True)
     assert (row["lines"], row["records"]) == (60, 60)
@@ -271,7 +271,7 @@ def test_a_late_piece_is_counted(logs: Path, out: Path, monkeypatch: pytest.Monk
 
 def test_threads_change_nothing(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker or four: the same tables."""
-    monkeypatch.setattr(room, "BATCH_LOGS", 2)
+    monkeypatch.setattr(batches, "BATCH_LOGS", 2)
     for jobs in (1, 4):
         read(samples, out=tmp_path / str(jobs), jobs=jobs)
     for name in (t.name for t in PARSED):
@@ -281,9 +281,9 @@ def test_threads_change_nothing(samples: Path, tmp_path: Path, monkeypatch: pyte
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from trainqc.pipeline import ingest as room, store
+from trainqc.pipeline import batches, ingest, store
 from trainqc.pipeline.registry import formats
-room.BATCH_LOGS = 1
+batches.BATCH_LOGS = 1
 write, left = store.Writer.write, [int(sys.argv[3])]
 def writes(self, part, tables):
     left[0] -= 1
@@ -291,7 +291,7 @@ def writes(self, part, tables):
         os.kill(os.getpid(), signal.SIGKILL)
     write(self, part, tables)
 store.Writer.write = writes
-room.ingest([Path(sys.argv[1])], Path(sys.argv[2]), formats(), jobs=2)
+ingest.ingest([Path(sys.argv[1])], Path(sys.argv[2]), formats(), jobs=2)
 """
 
 

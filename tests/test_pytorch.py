@@ -293,3 +293,48 @@ def test_sizes_are_said_once_over_borders() -> None:
     whole, pieces = read(data), read_cut(data, *cuts)
     assert whole["facts"].select("name", "value").rows() == [("num_samples", "60000"), ("test_samples", "10000")]
     assert_same_in_pieces(whole, pieces)
+
+
+PHASES = """\
+Epoch 0/1
+----------
+train Loss: 0.4774 Acc: 0.7664
+val Loss: 0.2384 Acc: 0.9085
+
+Epoch 1/1
+----------
+train Loss: 0.3774 Acc: 0.8664
+val Loss: 0.1384 Acc: 0.9285
+
+Best val Acc: 0.928500
+"""
+
+
+def test_phases_below_the_header_of_their_epoch() -> None:
+    """`train Loss: …` and `val Loss: …` belong to the `Epoch 0/1` above them, also over the borders of a large log."""
+    found = read(PHASES)
+    rows = found["progress"].sort("line").select("line", "phase", "epoch", "epochs_planned").rows()
+    assert rows == [(3, "train", 0, 1), (4, "val", 0, 1), (8, "train", 1, 1), (9, "val", 1, 1)]
+    losses = found["metrics"].filter(pl.col("name") == "loss").sort("line").select("phase", "value").rows()
+    assert losses == [("train", 0.4774), ("val", 0.2384), ("train", 0.3774), ("val", 0.1384)]
+    data = PHASES.encode()
+    cuts = [at + 1 for at, byte in enumerate(data) if byte in b"\n" and at + 1 < len(data)]
+    assert_same_in_pieces(found, read_cut(data, *cuts))
+
+
+def test_a_phase_without_a_header_is_no_record() -> None:
+    """`Test loss: …` behind another format's bar, under an epoch line that is not its own, is nobody's record."""
+    found = read("Epoch 12/12\n100/100 - 1s - loss: 0.5000\nTest loss: 0.05 accuracy: 0.98\ntrain loss: 0.1 acc: 0.9\n")
+    assert found["progress"]["format"].to_list() == ["keras"]
+    assert read("val loss: 0.2 acc: 0.9\n")["progress"].is_empty()
+
+
+def test_short_counters_with_a_total() -> None:
+    """`i=9/530` counts; `i=9` alone may be anything."""
+    found = read("epoch=0 i=9/530 total_loss=14.73172 vocoder_loss=14.03338\n")
+    assert found["progress"].select("epoch", "iter", "iters_per_epoch").rows() == [(0, 9, 530)]
+    assert found["metrics"].sort("name").select("name", "value").rows() == [
+        ("total_loss", 14.73172),
+        ("vocoder_loss", 14.03338),
+    ]
+    assert read("i=9 loss=0.5\n")["progress"].is_empty()

@@ -34,7 +34,7 @@ BOUNDS: dict[str, Range] = {
 }
 """What is looked for where nothing is claimed. A claim beyond holds."""
 
-CANDIDATES = 300  # boxes looked at in one search: some hundredths of a second, far more than any real run needs
+CANDIDATES = 160  # boxes looked at in one search: some hundredths of a second, far more than any real run needs
 PIECES = 40  # so many boxes of one rule are told apart
 MANY = 1024  # so many ranks are tried one by one where whole epochs alone decide: more divide too little to tell
 FEW = 64  # so many numbers are tried one by one where a range would hide which of them divide

@@ -99,6 +99,7 @@ class Derivation:
 def derive(verdict: Verdict, most: int = 8) -> Derivation:
     """The derivation of a verdict; of the other explanations the `most` plausible."""
     first = verdict.explanations[0] if verdict.explanations else None
+    tells = verdict.verdict != "unknown"
     gone = {(c.name, c.low, c.high) for c in verdict.contradicted}
     return Derivation(
         verdict.verdict,
@@ -109,10 +110,10 @@ def derive(verdict: Verdict, most: int = 8) -> Derivation:
         ),
         tuple(_steps(first, verdict)) if first else (),
         tuple(_rows(first, verdict)) if first else (),
-        tuple(_sentence(one, verdict) for one in verdict.explanations[1 : most + 1]),
+        tuple(_sentence(one, verdict) for one in verdict.explanations[1 : most + 1] if tells),
         tuple(_proved(verdict)),
         tuple(f"{WORDS.get(c.name, c.name)} = {_value(c)} ({_source(c)})" for c in verdict.contradicted),
-        tuple(_open(first)) if first else (),
+        tuple(_open(first)) if first and tells else (),
         tuple(WORDS.get(name, name) for name in verdict.would_decide),
     )
 
@@ -196,6 +197,8 @@ def _iterations(one: Explanation, rule: Sampler, n: int, b: int, w: int, a: int 
         lead = f"{put_in} = {drawn:,} samples a rank; " if put_in != f"{drawn:,}" else ""
         text = f"{lead}{ends} = {i:,} iterations an epoch"
     padded, dropped = one.padded_samples_per_epoch, one.dropped_samples_per_epoch
+    if padded and not rule.splits:
+        return f"{text} (of each rank: every sample is drawn {w:,} times)."
     if padded:
         return f"{text} ({_many(padded, 'sample')} drawn twice, {_percent(padded, n)})."
     if dropped:
@@ -226,7 +229,7 @@ def _of_updates(one: Explanation) -> Iterable[str]:
         yield f"{t:,} / {a:,} = {_many(u, 'update')}{each}{over}."
     elif u is not None:
         formula = " or ".join(dict.fromkeys(tail.formula for tail in tails))
-        yield f"{formula} = {_many(u, 'update')}: {'; '.join(dict.fromkeys(tail.tail for tail in tails))}."
+        yield f"{formula} = {_many(u, 'update')}: {', or '.join(dict.fromkeys(tail.tail for tail in tails))}."
     elif span:
         yield f"{t:,} / {a:,} = {t / a:,.2f}: {span[0]:,} … {span[1]:,} updates."
         for tail in tails:
@@ -263,6 +266,30 @@ def _rows(one: Explanation, verdict: Verdict) -> Iterable[Row]:
         note = "fits" if not against else f"excluded by {_value(against[0])} {WORDS[against[0].name]}"
         padded = max(0, family.drawn(n, b, w, unit, drop) - n)
         yield Row(w, w in claimed, n, i, t, u, padded, note)
+    yield from _repeated(one, verdict, family, turns)
+
+
+def _repeated(one: Explanation, verdict: Verdict, family: Sampler, turns: int | None) -> Iterable[Row]:
+    """The same counts from a data set that is repeated once a rank: nothing but a printed number of samples or of ranks
+    tells it from one rank. Named for the most ranks that somebody claims, or GPUs that could be seen."""
+    n, b, a = one.samples_low, one.batch_size, one.grad_accum
+    ranks = [c.low for name in ("world_size", "gpus_visible") for c in verdict.claims.of(name) if c.exact is not None]
+    w = max((r for r in ranks if r < 2**20), default=1)
+    if n is None or b is None or w == 1 or one.world_size != 1 or one.repeats not in (None, 1):
+        return
+    unit, drop, many = b * (a or 1), bool(one.drop_last), n * w
+    i = family.iters(many, b, w, unit, drop)
+    if i != one.iters_per_epoch:
+        return
+    stand = [c for c in verdict.claims.claims if c not in verdict.contradicted]
+    numbers = {"num_samples": many, "world_size": w}
+    against = [c for c in stand if c.name in numbers and not c.low <= numbers[c.name] <= c.high]
+    note = f"excluded by {WORDS[against[0].name]} {_value(against[0])}" if against else "the same counts"
+    padded = max(0, family.drawn(many, b, w, unit, drop) - many)
+    claimed = any(c.name == "world_size" and c.low == w for c in verdict.claims.claims)
+    t = i * turns if turns else None
+    note = f"data repeated {w:,} times: {note}"
+    yield Row(w, claimed, many, i, t, one.updates_planned, padded, note)
 
 
 # ── the other explanations, and what is left ─────────────────────────────────────────────────────────────────────────
@@ -301,7 +328,7 @@ def _proved(verdict: Verdict) -> Iterable[str]:
     stated = {c.name for c in verdict.claims.claims}
     for name, value in verdict.agreed.items():
         if name not in stated:
-            told = ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}"
+            told = ("yes" if value else "no") if isinstance(value, bool) else _span((value, value))
             yield f"{WORDS.get(name, name)} = {told}"
 
 
@@ -339,7 +366,8 @@ def _value(claim: Claim) -> str:
 
 def _source(claim: Claim) -> str:
     where = f", {claim.path}:{claim.line}" if claim.path and claim.line else f", {claim.path}" if claim.path else ""
-    return f"{SOURCES.get(claim.source, claim.source)}{where}"
+    seen = f": {claim.text}" if claim.text and claim.source in ("counted", "default") else ""
+    return f"{SOURCES.get(claim.source, claim.source)}{where}{seen}"
 
 
 def _span(span: tuple[float, float]) -> str:

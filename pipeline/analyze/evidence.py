@@ -26,7 +26,7 @@ def claims(stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, ru
     """
     said = of_statements(stated)
     told = [said, printed(attempts, runs), of_bars(attempts, stated), defaults(runs), scaled(stated, said), signs]
-    told += [of_header(stated), of_samples(runs)]
+    told += [of_header(stated), of_samples(runs), of_cycles(runs)]
     wanted = {**SCHEMA, "turn": pl.Int64}
     every = pl.concat(
         [
@@ -141,11 +141,23 @@ def defaults(runs: pl.DataFrame) -> pl.DataFrame:
                 low=pl.lit(value, pl.Int64),
                 high=pl.lit(value, pl.Int64),
                 source=pl.lit("default"),
-                log_id="first_log",
                 text=pl.lit(text),
             )
             for name, (value, unsaid, text) in silent.items()
         ]
+    )
+
+
+def of_cycles(runs: pl.DataFrame) -> pl.DataFrame:
+    """Turns of an outer loop that were seen to begin."""
+    return runs.filter(pl.col("cycles") > 1).select(
+        "run_id",
+        name=pl.lit("cycles"),
+        low=pl.col("cycles").cast(pl.Int64),
+        high=pl.col("cycles").cast(pl.Int64),
+        source=pl.lit("counted"),
+        log_id="first_log",
+        text=pl.lit("the epoch counter starts again while the model goes on"),
     )
 
 

@@ -28,6 +28,7 @@ LETTERS = {
 DROPPED, FLOORED, UNSHARED = 1.0, 2.0, 3.0
 REPEATED, FILTERED, CYCLES, INSIDE = 1.5, 2.5, 2.0, 2.5
 FILLED, POWER, ODD, OPEN = 0.4, 0.2, 0.5, 0.7
+UNSEEN = 0.5  # several ranks where samples are open too: nothing speaks for them
 DOUBLING = 0.1  # of ranks: 2 before 4 before 8
 LATER_RULE = 0.01  # of rules that give the same numbers the first in `SAMPLERS` is named
 
@@ -222,7 +223,8 @@ def _assumed(box: Box, case: Case, sampler: Sampler) -> tuple[tuple[str, ...], f
         if high == 1 and box["N"][0] < box["N"][1]:
             told.append("one rank")
         elif high > 1 and not (low == high and low in case.visible):
-            price = OPEN if low < high else ODD if low & (low - 1) else POWER
+            unseen = box["N"][0] < box["N"][1] and not case.claimed & {"num_samples", "raw_samples"}
+            price = OPEN + unseen * UNSEEN if low < high else ODD if low & (low - 1) else POWER
             cost += price + DOUBLING * (low.bit_length() - 1)
     for letter, name in (("A", "grad_accum"), ("B", "batch_size")):
         low, high = box[letter]

@@ -57,7 +57,7 @@ def table(
             nan_loss(attempts),
             idle_gpus(runs),
             claimed(conflicts, runs),
-            disagreeing(conflicts),
+            disagreeing(conflicts, runs),
             redone(attempts),
             *(part.select(COLUMNS) for part in more),
         ]
@@ -173,9 +173,14 @@ def claimed(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def disagreeing(conflicts: pl.DataFrame) -> pl.DataFrame:
-    """Two statements of a log about one fact that differ, both lines shown."""
-    hit = conflicts.filter((pl.col("source") != "user") & pl.col("name").is_in(list(SPOKEN)))
+def disagreeing(conflicts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Two statements of a log about one fact that differ, both lines shown. A number of epochs that is the number of
+    the run's cycles counts these."""
+    of_runs = conflicts.join(runs.select("run_id", "cycles"), on="run_id", how="left", maintain_order="left")
+    outer = (pl.col("name") == "epochs_planned") & (pl.col("text_b") == pl.col("cycles").cast(pl.String))
+    hit = of_runs.filter(
+        (pl.col("source") != "user") & pl.col("name").is_in(list(SPOKEN)) & ~outer.fill_null(value=False)
+    )
     message = pl.format(
         "{}: {} or {}", spoken(), shown("text", "source", "line"), shown("text_b", "source_b", "line_b")
     )

@@ -24,6 +24,11 @@ def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     rank = pl.col("kind").replace_strict(
         {kind: i for i, kind in enumerate((*FAILURES, *ENDINGS))}, default=None, return_dtype=pl.Int32
     )
+    restored = (
+        events.filter(pl.col("kind") == "restore")
+        .select("log_id", "line", restored_epoch=pl.col("epoch"))
+        .sort("log_id", "line")
+    )
     after = (
         events.filter(pl.col("kind").is_in([*FAILURES, *ENDINGS]))
         .sort("log_id", "line")
@@ -31,6 +36,8 @@ def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
         .join(turns, on="run_id")
         .filter((pl.col("turn") == pl.col("turns")) & (pl.col("line") >= pl.col("last_record_line").fill_null(0)))
         .with_columns(rank=rank)
+        .sort("log_id", "line")
+        .join_asof(restored, on="line", by="log_id", strategy="forward", tolerance=3, check_sortedness=False)
         .sort("run_id", "rank", "line")
     )
     failed = pl.col("kind").is_in(FAILURES)
@@ -43,6 +50,8 @@ def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
         ending_message=pl.col("message").filter(~failed).first(),
         ending_log=pl.col("log_id").filter(~failed).first(),
         ending_line=pl.col("line").filter(~failed).first(),
+        ending_epoch=pl.col("epoch").filter(~failed).first(),
+        restored_epoch=pl.col("restored_epoch").first(),
     )
 
 
@@ -71,6 +80,15 @@ def place() -> pl.Expr:
         pl.format("epoch {}", brief(epochs.ceil())),
     ]
     return pl.coalesce(*ways, pl.lit("no iteration yet"))
+
+
+def patience() -> pl.Expr:
+    """The best epoch that an early stop names, and how many epochs without a better one it waited (Keras restores the
+    best epoch's weights, and stops at the end of the epoch in which its patience is over)."""
+    best, last = pl.col("restored_epoch"), pl.col("ending_epoch")
+    told = pl.format("; the best epoch was {}", grouped(best))
+    waited = pl.format("; the best epoch was {}, {} epochs before (patience)", grouped(best), grouped(last - best))
+    return pl.coalesce(pl.when(last > best).then(waited), told, pl.lit(""))
 
 
 def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
@@ -113,7 +131,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     verdicts: list[tuple[pl.Expr, str, pl.Expr]] = [
         (pl.col("quotes").fill_null(False), "unknown", quoted),
         (reached, "finished", all_done),
-        (early, "finished", pl.format("early stop {}", before)),
+        (early, "finished", pl.concat_str(pl.format("early stop {}", before), patience())),
         (failed, "failed", pl.format("{} {}: {}", kind, before, pl.col("failure_message").fill_null("no message"))),
         (stopped, "interrupted", pl.format("{} {}", pl.col("ending").str.replace_all("_", " ", literal=True), before)),
         (alive, "running", pl.format("{}, written {} ago", place(), span(age))),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 
 import polars as pl
 
-from ..tables import CLAIMS, EXPLANATIONS, RUNS, conform
+from ..tables import ALTERNATIVES, CLAIMS, EXPLANATIONS, RUNS, conform
 from .claims import Claim, Claims, Explanation, Verdict
+from .derivation import derive
 
 Solve = Callable[[Claims], Verdict]
 Told = Callable[[Verdict], list[dict[str, object]]]
@@ -31,6 +32,7 @@ FILLED = (
 COUNTS: Schema = {"updates_per_epoch": pl.Float64()}
 SAID = tuple(field.name for field in fields(Explanation) if field.name in EXPLANATIONS.schema)
 CASE_SCHEMA: Schema = {name: CLAIMS.schema[name] for name in CASE}
+BESIDE: Schema = {name: dtype for name, dtype in ALTERNATIVES.schema.items() if name != "run_id"}
 EXPLAINED: Schema = {name: dtype for name, dtype in EXPLANATIONS.schema.items() if name != "run_id"}
 SPAN: Schema = {"samples_lo": pl.Int64(), "samples_hi": pl.Int64()}
 AGREED: Schema = {**{name: COUNTS.get(name, pl.Int64()) for name in FILLED}, **SPAN}
@@ -38,11 +40,12 @@ AGREED: Schema = {**{name: COUNTS.get(name, pl.Int64()) for name in FILLED}, **S
 
 @dataclass(frozen=True)
 class Judged:
-    """The tables `claims` and `explanations`, and what all explanations of a run agree on: run_id, `FILLED`, and the
-    least and most samples (samples_lo, samples_hi)."""
+    """The tables `claims`, `explanations` and `alternatives`, and what all explanations of a run agree on: run_id,
+    `FILLED`, and the least and most samples (samples_lo, samples_hi)."""
 
     claims: pl.DataFrame
     explanations: pl.DataFrame
+    alternatives: pl.DataFrame
     agreed: pl.DataFrame
 
 
@@ -69,11 +72,13 @@ def judge(claims: pl.DataFrame, runs: pl.DataFrame, solve: Solve) -> Judged:
         .join(open_.with_columns(open=True), on="number", how="left", maintain_order="left")
         .with_columns(holds=pl.when(pl.col("open").is_null()).then(pl.col("goes").is_null()))
     )
+    beside = numbers.join(rows(verdicts, alternatives, BESIDE), on="number")
     explained = numbers.join(rows(verdicts, explanations, EXPLAINED), on="number")
     agreed = numbers.join(rows(verdicts, agreements, AGREED), on="number", how="left", maintain_order="left")
     return Judged(
         conform(held.select(CLAIMS.schema.names()), CLAIMS),
         conform(explained.drop("number"), EXPLANATIONS).sort("run_id", "position"),
+        conform(beside.drop("number"), ALTERNATIVES).sort("run_id", "position"),
         agreed.drop("number"),
     )
 
@@ -86,23 +91,41 @@ def rows(verdicts: Mapping[int, Verdict], told: Told, schema: Schema) -> pl.Data
 
 def explanations(verdict: Verdict) -> list[dict[str, object]]:
     """Rows of the table `explanations`; a run without any has one row that holds its verdict alone."""
-    of_run: dict[str, object] = {"verdict": verdict.verdict, "would_decide": list(verdict.would_decide)}
+    meant = {"framework": verdict.claims.framework, "sampler": verdict.claims.sampler}
+    of_run: dict[str, object] = {**meant, "verdict": verdict.verdict, "would_decide": list(verdict.would_decide)}
     if not verdict.explanations:
         return [{**of_run, "position": 1}]
+    seen = derive(verdict, len(verdict.explanations))
+    told = [None, *seen.others]
     return [
         {
             **of_run,
             **{name: as_cell(getattr(explanation, name), name) for name in SAID},
             "position": position,
-            "open": [left_open(name, *ends) for name, ends in explanation.ranges.items()],
+            "steps": list(seen.steps) if position == 1 else None,
+            "open": list(seen.open) if position == 1 else None,
+            "sentence": told[position - 1],
             "fits": not explanation.contradicts,
         }
         for position, explanation in enumerate(verdict.explanations, 1)
     ]
 
 
-def left_open(name: str, low: int, high: int | None) -> str:
-    return f"{name}: {low:,} or more" if high is None else f"{name}: {low:,} … {high:,}"
+def alternatives(verdict: Verdict) -> list[dict[str, object]]:
+    return [
+        {
+            "position": position,
+            "world_size": row.ranks,
+            "claimed": row.claimed,
+            "num_samples": as_cell(row.samples),
+            "iters_per_epoch": as_cell(row.iters_per_epoch),
+            "iters_planned": as_cell(row.iters_planned),
+            "updates_planned": as_cell(row.updates_planned),
+            "padded_samples_per_epoch": as_cell(row.padded),
+            "note": row.note,
+        }
+        for position, row in enumerate(derive(verdict).rows, 1)
+    ]
 
 
 def as_cell(value: object, name: str = "") -> object:

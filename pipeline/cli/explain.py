@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..report import words
-from ..say import print_json, print_plain
+from ..say import complain, print_json, print_plain
 from .numbers import Numbers, span
-from .options import DONE, Talk, UsageError, app
+from .options import DONE, NOTHING_READ, Talk, UsageError, app
 
 if TYPE_CHECKING:
     from ..analyze.claims import Claims, Explanation, Verdict
@@ -35,24 +35,31 @@ def explain(
     Parameters
     ----------
     paths
-        A log or an output folder whose run is explained; the numbers are then yours beside it.
+        Logs, or an output folder, whose runs are explained; the numbers are then yours beside them.
     run
         Which run of the output folder.
     at
         Also say in which epoch, batch and update this global step lies.
     """
     step = span("at", at)[0] if at is not None else None
-    claims = numbers.claims()
-    if paths or run is not None:
-        found = evidence(paths, run)
-        claims = replace(
-            found,
-            claims=(*claims.claims, *found.claims),
-            framework=claims.framework or found.framework,
-            sampler=claims.sampler or found.sampler,
-        )
-    if not claims.claims:
-        raise UsageError(NOTHING)
+    told_too = numbers.claims()
+    found = evidence(paths, run) if paths or run is not None else []
+    every = [(name, both(told_too, claims)) for name, claims in found] if paths or run else [(None, told_too)]
+    if not every:
+        complain("nothing could be read: these logs hold no training run")
+        return NOTHING_READ
+    if not any(claims.claims for _, claims in every):
+        raise UsageError(NOTHING if not paths else f"{words.listed(map(str, paths))}: nothing is said of any count")
+    seen = [explained(name, claims, step) for name, claims in every]
+    if talk.json:
+        print_json(seen[0][0] if len(seen) == 1 else [content for content, _ in seen])
+    elif not talk.quiet:
+        print_plain("\n\n".join("\n".join(lines) for _, lines in seen))
+    return DONE
+
+
+def explained(name: str | None, claims: "Claims", step: int | None) -> tuple[dict[str, Any], list[str]]:
+    """A run, or bare numbers, for machines and as lines for a person."""
     from ..analyze.derivation import derive, place
     from ..analyze.solve import solve
 
@@ -61,20 +68,59 @@ def explain(
     where = place(step, first) if step is not None and first is not None else None
     if step is not None and first is not None and first.iters_planned is not None and step > first.iters_planned:
         raise UsageError(f"--at {step:,}: the run has {words.plural(first.iters_planned, 'iteration')}")
-    if talk.json:
-        print_json(as_dict(verdict) | ({"at": None if where is None else asdict(where)} if step is not None else {}))
-    elif not talk.quiet:
-        print_plain("\n".join([*told(derive(verdict)), *(told_place(step, where) if step is not None else ())]))
-    return DONE
+    content = as_dict(verdict) | ({"at": None if where is None else asdict(where)} if step is not None else {})
+    lines = [*told(derive(verdict)), *(told_place(step, where) if step is not None else ())]
+    if name is None:
+        return content, lines
+    return {"run": name} | content, [f"{words.one_line(name, 120)}", *lines, *unseen(verdict)]
 
 
-def evidence(paths: Sequence[Path], run: str | None) -> "Claims":
-    """What a log, or a run of an output folder, claims. Raises UsageError: only numbers are explained yet."""
-    named = words.listed(str(path) for path in paths) or f"--run {run}"
-    raise UsageError(
-        f"{named}: logs and runs are not explained yet, numbers are: give them as options, as in `trainqc explain "
-        "--samples 1220 --batch-size 1 --iters-per-epoch 1224`"
+def unseen(verdict: "Verdict") -> list[str]:
+    """What the log looks the same for, whatever is true: GPUs that could be seen and are not counted as ranks."""
+    first = verdict.explanations[0] if verdict.explanations else None
+    visible = [claim.low for claim in verdict.claims.of("gpus_visible")]
+    if first is None or first.world_size is None or not visible or visible[0] <= first.world_size:
+        return []
+    others = words.plural(visible[0] - first.world_size, "other GPU")
+    ranks = words.plural(first.world_size, "rank")
+    return [
+        "",
+        f"{words.plural(visible[0], 'GPU')} visible, {ranks} counted. What the {others} did cannot be seen here: they "
+        "may wait, serve others, or carry parts of one model that is split over them.",
+    ]
+
+
+def both(told_too: "Claims", found: "Claims") -> "Claims":
+    """What the options claim beside what was found; it takes the place of what the user claimed before."""
+    names = {claim.name for claim in told_too.claims}
+    kept = tuple(c for c in found.claims if c.source != "user" or c.name not in names)
+    return replace(
+        found,
+        claims=(*told_too.claims, *kept),
+        framework=told_too.framework or found.framework,
+        sampler=told_too.sampler or found.sampler,
     )
+
+
+def evidence(paths: Sequence[Path], run: str | None) -> "list[tuple[str, Claims]]":
+    """What logs, or the runs of an output folder, claim, by the run's name.
+
+    Raises UsageError for a run without a folder, and for a name that no run has.
+    """
+    from ..explain import NoSuchRunError, of_logs, of_tables
+
+    folders = [path for path in paths if (path / "tables").exists()]
+    if run is not None and (len(paths) != 1 or not folders):
+        raise UsageError(f"--run {run}: name the output folder that it is in, as in `trainqc explain OUT --run {run}`")
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise UsageError(f"{missing[0]}: no such file or folder")
+    try:
+        tables = [claims for folder in folders for claims in of_tables(folder, run)]
+    except NoSuchRunError as error:
+        raise UsageError(str(error)) from None
+    logs = [path for path in paths if path not in folders]
+    return tables + (of_logs(logs) if logs else [])
 
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -166,6 +166,11 @@ def option(name: str) -> str:
 
 
 def whole_numbers(name: str, text: str) -> list[int]:
+    if name == "--samples" and re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        raise UsageError(
+            f"{name} {text}: one number, or several? Write {text.replace(',', '')}, or "
+            f"'{text.replace(',', ', ')}' with a blank behind each comma"
+        )
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"\d{1,18}", part) and int(part) > 0 for part in parts):
         raise UsageError(f"{name} {words.one_line(text, 60)}: wanted whole numbers above zero, as in 32,64,128")

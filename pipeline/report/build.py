@@ -18,7 +18,23 @@ from typing import Any
 import polars as pl
 
 from ..store import Store
-from ..tables import ATTEMPTS, EPOCHS, EVENTS, FACTS, FINDINGS, LOGS, METRICS, PROGRESS, RUNS, SCALING, SOURCES, trains
+from ..tables import (
+    ALTERNATIVES,
+    ATTEMPTS,
+    CLAIMS,
+    EPOCHS,
+    EVENTS,
+    EXPLANATIONS,
+    FACTS,
+    FINDINGS,
+    LOGS,
+    METRICS,
+    PROGRESS,
+    RUNS,
+    SCALING,
+    SOURCES,
+    trains,
+)
 from . import curves, markdown, section_scaling, words
 from .fleet_page import index
 from .model import Chart, Picture, Section
@@ -162,9 +178,13 @@ def _runs_of(store: Store, fleet: FleetTables, order: list[str]) -> Iterable[Run
     named = store.scan(FACTS).filter(pl.col("name").is_in(CITED_FACTS))
     facts = named.join(log_ids.lazy(), on="log_id", how="semi").collect()
     heads = _heads(store, log_ids)
-    lines = pl.concat(
-        [frame.select("log_id", "line").drop_nulls() for frame in (facts, heads, fleet.findings)]
-    ).unique()
+    chosen = fleet.runs.select("run_id").lazy()
+    counted = {
+        table.name: store.scan(table).join(chosen, on="run_id", how="semi").collect()
+        for table in (CLAIMS, EXPLANATIONS, ALTERNATIVES)
+    }
+    citing = (facts, heads, fleet.findings, counted["claims"])
+    lines = pl.concat([frame.select("log_id", "line").drop_nulls() for frame in citing]).unique()
     sources = store.scan(SOURCES).join(lines.lazy(), on=["log_id", "line"], how="semi").collect()
 
     by_log = {"logs": fleet.logs, "facts": facts, "heads": heads, "sources": sources}
@@ -172,6 +192,7 @@ def _runs_of(store: Store, fleet: FleetTables, order: list[str]) -> Iterable[Run
     tables["findings"] = findings_in_order(fleet.findings)
     tables["epochs"] = epochs_in_order(_epochs(store, fleet))
     tables["scaling"] = store.read(SCALING)
+    tables |= counted
     divided = {name: frame.partition_by("run_id", as_dict=True) for name, frame in tables.items()}
     rows = {row["run_id"]: row for row in records(fleet.runs)}
     for run_id in order:

@@ -119,7 +119,7 @@ def _draw_scaling(figure: Figure, chart: Chart) -> None:
 
 
 def _draw_over_batch(axes: Axes, chart: Chart, series: str, colour: str) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     points, line = _of(chart, series), _of(chart, f"{series}_line")
     if line.height:
@@ -137,6 +137,7 @@ def _draw_over_batch(axes: Axes, chart: Chart, series: str, colour: str) -> None
         axes.set_xscale("log", base=2)
     else:
         axes.set_xlim(left=0)  # a straight line is seen as one
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.margins(x=0.06)

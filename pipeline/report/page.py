@@ -13,6 +13,7 @@ from .section_counting import counting, meanings
 from .section_epochs import epoch_table
 from .section_scaling import beside
 from .section_time import time_and_throughput
+from .section_why import unseen_gpus, why
 
 LONGEST_LIST = 30
 
@@ -22,13 +23,13 @@ def page(tables: RunTables, pictures: tuple[Picture, ...] = (), *, without_pictu
     cite = Citations(tables)
     sections = (
         _state(tables),
-        counting(tables.run, cite),
+        why(tables, cite) or counting(tables.run, cite),
         meanings(tables.run, cite),
         epoch_table(tables.epochs),
         time_and_throughput(tables.run),
         beside(tables.run, tables.scaling),
         _plots(pictures, without_pictures),
-        _limits(tables.run),
+        _limits(tables),
     )
     return Report(
         title=_title(tables.run),
@@ -132,9 +133,10 @@ def _plots(pictures: tuple[Picture, ...], without: str) -> Section:
     return Section("Plots", pictures or ((Paragraph(phrase(without)),) if without else ()))
 
 
-def _limits(run: Row) -> Section:
+def _limits(tables: RunTables) -> Section:
+    run = tables.run
     missing = [name for name in CAN_BE_SET if run[name] is None]
-    items = [phrase(caveat) for caveat in run["caveats"] or []]
+    items = [*unseen_gpus(tables), *(phrase(caveat) for caveat in run["caveats"] or [])]
     for name in missing:
         if not any(caveat.startswith(name) for caveat in run["caveats"] or []):
             items.append(unknown(name))

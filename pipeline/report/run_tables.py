@@ -25,6 +25,9 @@ class RunTables:
     sources: Sequence[Row] = ()
     heads: Sequence[Row] = ()
     scaling: Sequence[Row] = ()
+    claims: Sequence[Row] = ()
+    explanations: Sequence[Row] = ()
+    alternatives: Sequence[Row] = ()
 
 
 def findings_in_order(findings: pl.DataFrame) -> pl.DataFrame:

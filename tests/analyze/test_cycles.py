@@ -1,7 +1,7 @@
 """An epoch counter that starts again: cycles of one run, runs of their own, or attempts."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +215,49 @@ def test_the_sample_of_ten_schedules(tmp_path: Path) -> None:
     epochs = trainqc.read(tmp_path / "out", "epochs").sort("first_iter")
     assert epochs["first_iter"].to_list() == list(range(1, 480, 12))
     assert epochs["lr_last"].round(7).to_list()[:4] == [0.00025, 0.0005, 0.00075, 0.001]
+
+
+@pytest.fixture
+def read_sample(tmp_path: Path) -> Callable[[str], dict[str, pl.DataFrame]]:
+    """The derived tables of one sample log."""
+
+    def tables(name: str) -> dict[str, pl.DataFrame]:
+        out = tmp_path / name
+        trainqc.ingest(SAMPLES / f"{name}.log", out=out)
+        trainqc.analyze(out)
+        return {table: trainqc.read(out, table) for table in ("runs", "stages", "findings")}
+
+    return tables
+
+
+def test_the_sample_of_epochs_within_epochs(read_sample: Callable[[str], dict[str, pl.DataFrame]]) -> None:
+    """SEEDS.md 003 as Keras prints it: 200 schedules of 10 mini-epochs of 288 batches, five stages of 40 schedules, and
+    a decay that no schedule reaches. Another weight of the loss in each stage makes no new model."""
+    tables = read_sample("schedules")
+    names = ("cycles", "attempts", "epochs_planned", "epochs_done", "iters_done", "iters_planned", "ended_by")
+    run = tables["runs"].row(0, named=True)
+    assert [run[name] for name in names] == [200, 1, 10, 2000.0, 576_000, 576_000, "epochs"]
+    stages = tables["stages"].sort("stage")
+    assert stages.select(
+        "kind", "shape", "steps_per", "first_cycle", "last_cycle", "first_epoch", "last_epoch"
+    ).rows() == [("warmup", "linear", "epoch", 40 * k + 1, 40 * k + 40, 1, 10) for k in range(5)]
+    assert stages["lr_first"].to_list() == pytest.approx([1e-4, 3e-5, 1e-5, 3e-6, 1e-6])
+    assert stages["lr_last"].to_list() == pytest.approx([1e-3, 3e-4, 1e-4, 3e-5, 1e-5])
+    assert stages["last_iter"].to_list() == [115_200 * k for k in range(1, 6)]
+    assert tables["findings"].select("code", "line").rows()[0] == ("unreachable_schedule", 1)
+    assert tables["findings"]["message"][0] == (
+        "decay_start_epoch = 10, and each cycle has 10 epochs: the decay is never reached"
+    )
+
+
+def test_the_sample_of_new_models(read_sample: Callable[[str], dict[str, pl.DataFrame]]) -> None:
+    """Five folds, each on a model that is built anew: five runs of 60 steps."""
+    runs = read_sample("new_models")["runs"]
+    assert runs.select("iters_done", "cycles", "state").rows() == [(60, None, "finished")] * 5
+
+
+def test_the_sample_that_stops_early(read_sample: Callable[[str], dict[str, pl.DataFrame]]) -> None:
+    """The reason names the best epoch and the patience."""
+    run = read_sample("early_stop")["runs"].row(0, named=True)
+    assert (run["state"], run["ended_by"]) == ("finished", "early_stop")
+    assert run["state_reason"] == "early stop at 42 of 600 iterations; the best epoch was 2, 5 epochs before (patience)"

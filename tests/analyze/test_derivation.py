@@ -107,3 +107,21 @@ def test_where_a_step_of_a_cycle_lies() -> None:
     where = place(2881, solve(Claims(tuple(Claim(n, v, v) for n, v in numbers.items()))).explanations[0])
     assert where is not None
     assert (where.cycle, where.epoch, where.batch) == (2, 1, 1)
+
+
+def test_ranks_that_do_not_share() -> None:
+    """Every rank draws every sample: that is no padding."""
+    seen = board(num_samples=10_000, batch_size=32, world_size=4, iters_per_epoch=313)
+    assert seen.steps[1] == "⌈10,000/32⌉ = 313 iterations an epoch (of each rank: every sample is drawn 4 times)."
+
+
+def test_too_little_is_not_elaborated() -> None:
+    """Where nothing follows, no list of what might be."""
+    seen = board(batch_size=32)
+    assert (seen.verdict, seen.others, seen.open) == ("unknown", (), ())
+
+
+def test_proved_numbers_are_whole() -> None:
+    """38 updates an epoch, not 38.0."""
+    numbers = {"num_samples": 1221, "batch_size": 4, "grad_accum": 8, "epochs_planned": 3, "updates_planned": 114}
+    assert "updates an epoch = 38" in board("huggingface", **numbers).proved

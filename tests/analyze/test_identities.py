@@ -75,6 +75,15 @@ def test_worked_examples_of_whole_frameworks() -> None:
     assert [grouped.drawn(1220, 1, w, 8, drop=False) - 1220 for w in (1, 2, 3, 4, 8)] == [4, 12, 4, 28, 60]
 
 
+def test_samples_where_ranks_differ_and_where_there_is_no_end() -> None:
+    """5 samples on 4 ranks by 2: rank 0 has 2 of them, so that dropping leaves one batch on it and none on the others.
+    5 samples by 2 without end: 3 batches, all full, on each of 2 ranks."""
+    rules = {rule.name: rule for rule in SAMPLERS}
+    assert rules["DefaultSampler, round_up=False"].drawn(5, 2, 4, 2, drop=True) == 2
+    assert rules["InfiniteSampler"].drawn(5, 2, 2, 2, drop=False) == 12
+    assert rules["Trainer's sampler"].drawn(65, 4, 2, 4, drop=False) == 72
+
+
 def test_transformers_by_version() -> None:
     """306 batches, 8 to an update, 3 epochs: 114 up to 4.51, 117 from 4.52; fewer batches than A are one update."""
     for text, wanted in (("4.20", 114), ("4.46.3", 114), ("4.49", 114), ("4.52", 117), ("5.23", 117)):

@@ -63,7 +63,7 @@ def counted(program: str, who: str, *modules: str) -> list[dict[str, Any]]:
     """What a program of the folder beside this file counted; skipped where a module of it is not installed."""
     name, _, version = who.partition("-")
     folder = older(who) if version else None
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    missing = [module for module in dict.fromkeys(modules) if importlib.util.find_spec(module) is None]
     if version and folder is None:
         missing.append(who)
     if missing:

@@ -1,0 +1,220 @@
+"""Which logs have to be read, and in what portions: many small ones in one batch, a large one in pieces."""
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from . import match
+from .encoding import encoding_of, to_utf8
+from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
+from .store import Writer
+
+LEAST_BATCH_BYTES = 8 << 20
+BATCH_LOGS = 8192
+ENDS_BYTES = 4096
+NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log that has to be read."""
+
+    log_id: str
+    address: str
+    root: str
+    path: str
+    bytes: int
+    modified_at: dt.datetime
+    owner: str | None
+    bytes_before: int | None = None
+
+
+@dataclass
+class Batch:
+    """Chunks of several whole logs, or one piece of a large log with the state that the piece before it leaves."""
+
+    logs: list[Log]
+    chunks: list[Chunk]
+    part: str
+    compressions: list[str | None]
+    fingerprints: list[str]
+    before: "Future[match.State] | None" = None
+    after: "Future[match.State] | None" = None
+    tally: "Tally | None" = None
+    counted: "Future[None] | None" = None
+    unread: list[tuple[Log, str, str]] = field(default_factory=list)  # with status and message
+
+
+@dataclass
+class Tally:
+    """Counts of a large log over its pieces. `counted`: one for each piece, done when its counts are here."""
+
+    counted: "list[Future[None]]" = field(default_factory=list)
+
+    ledger: list[pl.DataFrame] = field(default_factory=list)
+    records: int = 0
+    formats: set[str] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+
+
+def log_id(address: str) -> str:
+    """The identity of a log: a hash of its absolute address."""
+    return hashlib.blake2b(address.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def addresses(rows: pl.DataFrame) -> list[str]:
+    """Absolute addresses of rows with root and path; a root that is itself the file has its name as path."""
+    root, path = pl.col("root"), pl.col("path")
+    own = root.str.ends_with("/" + path)
+    files = {name for name in rows.filter(own)["root"].unique() if not os.path.isdir(name)}  # noqa: PTH112 (per root)
+    whole = (
+        pl.when(root.is_in(list(files)))
+        .then(root)
+        .otherwise(pl.concat_str(root.str.strip_chars_end("/"), path, separator="/"))
+    )
+    return rows.select(whole).to_series().to_list()
+
+
+# ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Plan:
+    to_read: list[Log]
+    unchanged: int
+    replaced: list[str]
+    unopened: pl.DataFrame
+
+
+def plan_of(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
+    """An unchanged log (same address, size and modification time) costs the `stat` that discovered it."""
+    logs = found.filter(pl.col("kind") == "log")
+    same = logs.join(known, on=["root", "path", "bytes", "modified_at"], how="semi", nulls_equal=True)
+    new = logs.join(same, on=["root", "path"], how="anti", nulls_equal=True)
+    at = addresses(new)
+    ids = [log_id(address) for address in at]
+    new = new.with_columns(log_id=pl.Series(ids, dtype=pl.String))
+    new = new.join(known.select("log_id", bytes_before="bytes"), on="log_id", how="left", maintain_order="left")
+    columns = (new[name].to_list() for name in ("root", "path", "bytes", "modified_at", "owner", "bytes_before"))
+    to_read = list(map(Log, ids, at, *columns))
+    unopened = found.filter(pl.col("kind") != "log").rename({"kind": "status"})
+    unopened = unopened.with_columns(log_id=pl.Series([log_id(a) for a in addresses(unopened)], dtype=pl.String))
+    return Plan(to_read, same.height, [*ids, *unopened["log_id"]], unopened)
+
+
+# ── batches ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def batch_bytes(total: int, jobs: int) -> int:
+    """Text of one batch: so much that each thread has a few batches, for none to wait for another's last one."""
+    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, total // (4 * max(1, jobs))))
+
+
+def batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str], at_once: int) -> Iterator[Batch]:
+    batch = _new_batch(writer)
+    size = 0
+    for log in logs:
+        try:
+            whole, chunks, kind = _open(log, len(batch.chunks), at_once)
+        except (OSError, ValueError) as error:
+            status = "left_out" if isinstance(error, NoTextError) else "unreadable"
+            batch.unread.append((log, status, _reason(error)))
+            continue
+        fingerprints[log.log_id] = _fingerprint(log, whole)
+        if whole is not None:
+            batch.fingerprints.append(fingerprints[log.log_id])
+            batch.logs.append(log)
+            batch.chunks.append(whole)
+            batch.compressions.append(kind)
+            size += len(whole.data)
+            if size >= at_once or len(batch.chunks) >= BATCH_LOGS:
+                yield batch
+                batch, size = _new_batch(writer), 0
+            continue
+        if batch.chunks or batch.unread:
+            yield batch
+            batch, size = _new_batch(writer), 0
+        yield from _pieces(log, fingerprints[log.log_id], chunks, kind, writer)
+    if batch.chunks or batch.unread:
+        yield batch
+
+
+def _new_batch(writer: Writer) -> Batch:
+    return Batch([], [], writer.new_part(), [], [])
+
+
+def _open(log: Log, number: int, at_once: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
+    """The log as one chunk, or a stream of chunks where it is larger than one."""
+    if log.bytes < CHUNK_BYTES:
+        file = os.open(log.address, os.O_RDONLY)
+        try:
+            data = os.read(file, log.bytes + 1)
+        finally:
+            os.close(file)
+        if len(data) == log.bytes and compression(data[:6]) is None:
+            _refuse_binary(data)
+            return Chunk(number, data, first=True, last=True), iter(()), None
+    stream, kind = open_text(Path(log.address))
+    chunks = read_chunks(stream, number, size=at_once)
+    first = next(chunks)
+    _refuse_binary(first.data)
+    if first.last:
+        stream.close()
+        return first, iter(()), kind
+    return None, _closing(stream, first, chunks), kind
+
+
+class NoTextError(ValueError):
+    """The file is no text."""
+
+
+def _refuse_binary(data: bytes) -> None:
+    """Raise NoTextError for data that is no text in any encoding. NULs say nothing: cut logs have holes of them."""
+    head = data[:ENDS_BYTES]
+    if (encoding := encoding_of(head)).is_wide:
+        head, _ = to_utf8(head, encoding)
+    head = head.replace(b"\0", b"")
+    if len(head.translate(None, NO_TEXT_BYTES)) < len(head) * 0.95:
+        raise NoTextError("no text: binary data")
+
+
+def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    try:
+        yield first
+        yield from chunks
+    finally:
+        stream.close()  # type: ignore[attr-defined]
+
+
+def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer) -> Iterator[Batch]:
+    group, tally = writer.new_part(), Tally()
+    before: Future[match.State] | None = Future()
+    before.set_result(match.State())
+    for number, chunk in enumerate(chunks):
+        after: Future[match.State] = Future()
+        batch = Batch([log], [replace(chunk, log=0)], f"{group}-{number}", [kind], [fingerprint], before, after, tally)
+        batch.counted = Future()
+        tally.counted.append(batch.counted)
+        yield batch
+        before = after
+
+
+def _fingerprint(log: Log, whole: Chunk | None) -> str:
+    if whole is not None:
+        ends = whole.data[:ENDS_BYTES] + whole.data[-ENDS_BYTES:]
+    else:
+        with Path(log.address).open("rb") as file:
+            ends = file.read(ENDS_BYTES)
+            file.seek(max(0, log.bytes - ENDS_BYTES))
+            ends += file.read(ENDS_BYTES)
+    return hashlib.blake2b(b"%d " % log.bytes + ends, digest_size=8).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
