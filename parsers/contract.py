@@ -361,12 +361,14 @@ class Parser:
     remember: what a later piece of a large log has to know beyond the rows that `carry` keeps, such as which loop a bar
     belongs to. It is called once a piece, one piece behind the other, and has to be cheap; regions and tables are empty
     in what it is given.
+    claims: False for a parser whose events stand in logs of any format and make no log one of its own.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     to_tables: Callable[[Matched], Tables]
     remember: Callable[[Matched], pl.DataFrame] | None = None
+    claims: bool = True
 
 
 # ── helpers for `to_tables` ──────────────────────────────────────────────────────────────────────────────────────────
