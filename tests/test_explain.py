@@ -90,7 +90,7 @@ def test_numbers_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> Non
         (["--drop-last", "perhaps"], "drop-last"),
         (["--framework", "foo", "--samples", "3"], "not known"),
         (["--iters-per-epoch", "10", "--epochs", "2", "--at", "21"], "the run has 20 iterations"),
-        (["some.log"], "some.log: logs and runs are not explained yet"),
+        (["some.log"], "some.log: no such file or folder"),
         (["--run", "name", "--samples", "3"], "--run name"),
     ],
 )
