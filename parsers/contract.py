@@ -98,14 +98,17 @@ PARTIAL_YEAR = 1904
 """The year of a stamp that was printed without one (a leap year: 29 February is a date). `clock` completes it."""
 
 
+STAMP_FORMAT = "%Y/%m/%d %H:%M:%S"
+
+
 def _stamp(text: pl.Series) -> pl.Series:
     """Local time stamps of the producers (FORMATS.md §0.2); without a year they are given PARTIAL_YEAR."""
     short = text.str.len_bytes() == 14
     if short.all():
-        return (f"{PARTIAL_YEAR}/" + text).str.to_datetime("%Y/%m/%d %H:%M:%S", strict=False, time_unit="us")
+        return (f"{PARTIAL_YEAR}/" + text).str.to_datetime(STAMP_FORMAT, strict=False, time_unit="us", cache=False)
     head = text.str.replace_many(["-", "T", ","], ["/", " ", "."])
     full = head.zip_with(~short.fill_null(False), f"{PARTIAL_YEAR}/" + head)
-    whole = full.str.slice(0, 19).str.to_datetime("%Y/%m/%d %H:%M:%S", strict=False, time_unit="us")
+    whole = full.str.slice(0, 19).str.to_datetime(STAMP_FORMAT, strict=False, time_unit="us", cache=False)
     fraction = full.str.extract(r"^.{19}\.([0-9]{3,6})").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
     return (whole.cast(pl.Int64) + fraction).cast(pl.Datetime("us"))
 
@@ -358,12 +361,14 @@ class Parser:
     remember: what a later piece of a large log has to know beyond the rows that `carry` keeps, such as which loop a bar
     belongs to. It is called once a piece, one piece behind the other, and has to be cheap; regions and tables are empty
     in what it is given.
+    claims: False for a parser whose events stand in logs of any format and make no log one of its own.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     to_tables: Callable[[Matched], Tables]
     remember: Callable[[Matched], pl.DataFrame] | None = None
+    claims: bool = True
 
 
 # ── helpers for `to_tables` ──────────────────────────────────────────────────────────────────────────────────────────

@@ -222,7 +222,8 @@ def settle(claims: Claims, formats: Formats, state: State, anchors: pl.DataFrame
             continue
         for table, frames in parser.to_tables(matched).items():
             tables.setdefault(table, []).extend(f.with_columns(format=pl.lit(name)) for f in frames if f.height)
-    formats_seen = _formats_seen(tables)
+    beside = [name for name, parser in formats.parsers.items() if not parser.claims]
+    formats_seen = _formats_seen(tables).filter(~pl.col("format").is_in(beside))
     ready = {name: _table(name, frames) for name, frames in tables.items()}
     return Settled(
         {name: frame for name, frame in ready.items() if frame is not None},

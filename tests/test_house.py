@@ -227,6 +227,7 @@ LISTS: dict[str, str] = {
     "pipeline/ingest": "one address a log",
     "pipeline/clock": "the years of a batch",
     "pipeline/stretches": "the cells of a header",
+    "pipeline/report/section_why": "the steps of one derivation",
 }
 
 

@@ -252,17 +252,23 @@ def _fall(
 # ── cutting ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def search(box: Box, rule: Rule, known: Known) -> tuple[list[Box], int]:
+def search(box: Box, rule: Rule, known: Known, room: int) -> tuple[list[Box], int]:
     """All boxes that may hold solutions, and how many were looked at. Where pieces abound they tell little: then one
-    rank stands apart from several, and the rest stays as it is."""
-    fine, tried = _search(box, rule, known)
-    if len(fine) <= PIECES:
-        return fine, tried
-    coarse, more = _search(box, rule, Known(known.claimed, samples=False, counts=False))
-    return coarse, tried + more
+    rank stands apart from several and the rest stays as it is; beyond `room` boxes nothing is told apart."""
+    most = min(PIECES, room)
+    tried = 1
+    for detail in (known, Known(known.claimed, samples=False, counts=False)) if most > 0 else ():
+        found, more = _search(box, rule, detail, most)
+        tried += more
+        if len(found) <= most:
+            return found, tried
+    try:
+        return [narrow(box, rule)], tried
+    except NothingError:
+        return [], tried
 
 
-def _search(box: Box, rule: Rule, known: Known) -> tuple[list[Box], int]:
+def _search(box: Box, rule: Rule, known: Known, most: int) -> tuple[list[Box], int]:
     found: list[Box] = []
     left: list[tuple[Box, frozenset[str]]] = [(box, frozenset())]
     tried = 0
@@ -276,7 +282,7 @@ def _search(box: Box, rule: Rule, known: Known) -> tuple[list[Box], int]:
         pieces = _cut(box, rule, known, cut) if tried + len(left) < CANDIDATES else None
         if pieces is None:
             found.append(box)
-            if len(found) > PIECES and known.samples:
+            if len(found) > most:
                 break
         else:
             name, ranges = pieces

@@ -248,7 +248,7 @@ def _rows(one: Explanation, verdict: Verdict) -> Iterable[Row]:
     claimed = {c.low for c in verdict.claims.of("world_size") if c.exact is not None}
     turns = one.epochs * (one.cycles or 1) if one.epochs else None
     drop = bool(one.drop_last)
-    family = next((s for s in SAMPLERS if s.per_rank is rule.per_rank and not s.one and s.splits), None)
+    family = _of_ranks(one, rule)
     if family is None:
         return
     counts = [c for c in verdict.claims.claims if c.name in ("iters_per_epoch", "iters_planned", "updates_planned")]
@@ -290,6 +290,15 @@ def _repeated(one: Explanation, verdict: Verdict, family: Sampler, turns: int | 
     t = i * turns if turns else None
     note = f"data repeated {w:,} times: {note}"
     yield Row(w, claimed, many, i, t, one.updates_planned, padded, note)
+
+
+def _of_ranks(one: Explanation, rule: Sampler) -> Sampler | None:
+    """The sampler of an explanation as several ranks have it: of a single process, that of the frameworks meant."""
+    shared = [s for s in SAMPLERS if not s.one and s.splits]
+    if rule.one:
+        meant = {name for tail in _tails_of(one) for name in tail.frameworks}
+        shared = [s for s in shared if meant.intersection(s.frameworks)]
+    return next((s for s in shared if rule.one or s.per_rank is rule.per_rank), None)
 
 
 # ── the other explanations, and what is left ─────────────────────────────────────────────────────────────────────────

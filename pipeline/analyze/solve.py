@@ -33,6 +33,8 @@ LET_GO = {
 COUNTED = 6.0
 STATEMENTS = 24  # different statements about one run that are let go in turn; the rest stands
 PAIRS = 60  # pairs of them that are let go at once
+ROOM = 200  # explanations of all rules that are told apart before they are merged
+ENOUGH = 3000  # boxes after which no further claim is let go
 SHOWN_FOR_EACH = 2  # explanations shown for each claim that is let go: the most plausible
 NEAR = 2.0  # what costs so much more than the best explanation is listed and does not make a verdict ambiguous
 FACTS = (
@@ -133,6 +135,8 @@ def _let_go(
     for size in (1, 2) if pairs else (1,):
         groups = sorted(combinations(candidates, size), key=lambda group: sum(s.weight for s in group))
         for group in groups[:PAIRS]:
+            if tried > ENOUGH:
+                break
             rest = tuple(s for s in statements if s not in group)
             fits, more = _fits(rest, framework, sampler, tuple(s.name for s in group))
             tried += more
@@ -202,7 +206,7 @@ def _fits(
                 start = _of_ranks(variant.box, group, samplers, claimed, related)
                 if start is None:
                     continue
-                boxes, more = search(start, rule, known)
+                boxes, more = search(start, rule, known, ROOM - len(found))
                 tried += more
                 case = Case(rule, group, places, updates, filtered=variant.filtered, cycled=variant.cycled, **common)
                 found += [explanation(one, case) for one in boxes]

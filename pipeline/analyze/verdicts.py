@@ -99,7 +99,7 @@ def explanations(verdict: Verdict) -> list[dict[str, object]]:
     if not verdict.explanations:
         return [{**of_run, "position": 1}]
     seen = derive(verdict, len(verdict.explanations))
-    told = [None, *seen.others]
+    told = dict(enumerate(seen.others, 2))
     return [
         {
             **of_run,
@@ -107,7 +107,7 @@ def explanations(verdict: Verdict) -> list[dict[str, object]]:
             "position": position,
             "steps": list(seen.steps) if position == 1 else None,
             "open": list(seen.open) if position == 1 else None,
-            "sentence": told[position - 1],
+            "sentence": told.get(position),
             "fits": not explanation.contradicts,
         }
         for position, explanation in enumerate(verdict.explanations, 1)

@@ -111,14 +111,15 @@ def ingest(*logs: Path, out: OutOption = OUT, jobs: Jobs = None, strict: Strict 
     strict
         Exit with 1 where a log could not be read or holds issues.
     """
-    from .. import commands
+    from ..ingest import ingest as read  # not `commands`, which takes analysis and report to import
+    from ..registry import formats as all_formats
 
     paths = given(logs)
     if not any(path.exists() for path in paths):
         return say_none_exists(paths)
     with Bar(not talk.quiet) as bar:
         bar.stage("Reading")
-        ingested = commands.ingest(paths, out, jobs=threads(jobs), on_progress=reading(bar))
+        ingested = read(paths, out, all_formats(), jobs=threads(jobs), on_progress=reading(bar))
     if nothing_read(ingested):
         return say_nothing_read(out, paths, ingested, talk)
     if talk.json:
@@ -271,13 +272,13 @@ def say_nothing_read(out: Path, paths: Sequence[Path], ingested: "Ingested", tal
 
 def strictly(out: Path, paths: Sequence[Path], strict: bool) -> int:
     """The exit code of a run that is done; without --strict a log that could not be read is told by a line."""
-    from .. import commands
-
     missing = [path for path in paths if not path.exists()]
     for path in missing:
         complain(f"{path}: no such file or folder; the others were read")
     if not strict:
         return DONE
+    from .. import commands
+
     found = commands.troubles(out, paths)
     if found:
         unread, issues = words.plural(found.unread, "log"), words.plural(found.with_issues, "log")

@@ -38,6 +38,14 @@ def test_why_3672() -> None:
     assert seen.proved == ()
 
 
+@pytest.mark.parametrize(("framework", "padded"), [("huggingface", [0, 3, 11, 27]), ("torch", [0, 1, 3, 3])])
+def test_what_is_drawn_twice_on_other_ranks(framework: str, padded: list[int]) -> None:
+    """1,221 samples by 4 on 1, 2, 4 and 8 ranks: transformers fills every batch, DistributedSampler every rank."""
+    rows = board(framework, num_samples=1221, batch_size=4, grad_accum=8, epochs_planned=3).rows
+    assert [(row.ranks, row.padded) for row in rows] == list(zip((1, 2, 4, 8), padded, strict=True))
+    assert [row.iters_per_epoch for row in rows] == [306, 153, 77, 39]
+
+
 def test_updates_at_several_accumulations() -> None:
     """Where nobody says the accumulation, what it would make of the iterations."""
     seen = board("mmengine", iters_per_epoch=300, epochs_planned=10)

@@ -148,6 +148,8 @@ def simulate(chance: random.Random) -> Run | None:
         kind = "pad"
     ranks = deal(n, b, w, drop) if kind == "deal" else [load(x, b, drop) for x in share(kind, n, w, b * a)]
     length = len(ranks[0])
+    if sampler == "InfiniteSampler":  # its `len()` counts the batches, but the stream never ends: each of them is full
+        ranks = [[[i % n for i in range(k * b, k * b + b)] for k in range(len(batches))] for batches in ranks]
     if length == 0:
         return None
     drawn = sum(len(batch) for batches in ranks for batch in batches)
