@@ -22,6 +22,7 @@ from .analyze import (
     losses,
     memory,
     pace,
+    plateaus,
     quotations,
     resolve,
     runs,
@@ -305,7 +306,7 @@ def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> p
 
 
 def stages_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
-    printed = stages.points(batch.rows, batch.cuts, batch.speaking, attempts, headline)
+    printed = plateaus.points(batch.rows, batch.cuts, batch.speaking, attempts, headline)
     return stages.table(printed, headline, batch.events)
 
 

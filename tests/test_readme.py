@@ -51,6 +51,8 @@ def test_a_block_runs(language: str, block: str, clone: Path, tmp_path: Path) ->
     if "pandas" in block and importlib.util.find_spec("pandas") is None:
         pytest.skip("pandas is not installed here")
     shutil.copytree(clone, tmp_path / "clone", symlinks=True)
+    if language == "sh":  # a fresh clone: the tables of another folder would give each run a double
+        shutil.rmtree(tmp_path / "clone" / "trainqc-out", ignore_errors=True)
     if language == "python":
         (tmp_path / "clone" / "example.py").write_text(block)
         block = f'"{sys.executable}" example.py'

@@ -26,7 +26,7 @@ def keras(value: float) -> float:
 def series(
     rates: Sequence[float], done: Sequence[int], per_epoch: int | None, show: Callable[[float], float] = printed
 ) -> pl.DataFrame:
-    """What `stages.points` gives for one run without cycles."""
+    """What `plateaus.points` gives for one run without cycles."""
     epochs = [None if per_epoch is None else (d - 1) // per_epoch + 1 for d in done]
     return pl.DataFrame(
         {
