@@ -240,7 +240,12 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     ):
         progress = curves.in_iterations(progress, tables.run["batch_size"])
     rows = curves.curve_records(
-        progress, losses, attempts, iters_per_epoch=length, iters_planned=tables.run["iters_planned"]
+        progress,
+        losses,
+        attempts,
+        iters_per_epoch=length,
+        iters_planned=tables.run["iters_planned"],
+        cycles=tables.run["cycles"],
     )
     marks = curves.chart_marks([epoch["last_iter"] for epoch in tables.epochs], events, length)
     charts = (curves.loss_chart(rows, marks), curves.pace_chart(rows, marks, tables.run["s_per_iter"]))

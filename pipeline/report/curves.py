@@ -33,12 +33,14 @@ def curve_records(
     *,
     iters_per_epoch: int | None = None,
     iters_planned: int | None = None,
+    cycles: int | None = None,
 ) -> pl.DataFrame:
     """One row per record of the run's logs, on one axis: x f64, axis str, phase, loss, s_per_iter, data_s_per_iter.
 
     `progress` has PROGRESS_COLUMNS and `losses` LOSS_COLUMNS (metrics of that name). Where a resume did iterations
     again, the later attempt's record stands. x is the global iteration; where a record prints none, it is counted from
-    epoch and iteration, from the restarts of a bar, or, where only epochs are printed, it is the epoch.
+    epoch and iteration, from the restarts of a bar, or, where only epochs are printed, it is the epoch. In a run with
+    cycles a counter that begins again goes on behind the last point of the cycle before.
     """
     both = (
         progress.select(PROGRESS_COLUMNS)
@@ -65,16 +67,26 @@ def curve_records(
         axis, train_x, val_epoch = "epoch", pl.col("epoch"), pl.col("epoch")
     else:
         axis, train_x, val_epoch = "record", pl.col("ordinal"), pl.lit(None, pl.Int64)
-    train_x = pl.when(_TRAIN).then(train_x)
-    val_x = pl.coalesce(val_epoch, train_x.forward_fill(), pl.col("global_iter"))
+    placed = placed.with_columns(pl.when(_TRAIN).then(train_x).alias("train_x"))
+    if cycles is not None:
+        placed = placed.with_columns(_over_cycles(pl.col("train_x")))
+        val_epoch = pl.lit(None, pl.Int64)
+    val_x = pl.coalesce(val_epoch, pl.col("train_x").forward_fill(), pl.col("global_iter"))
     return placed.select(
-        pl.when(_TRAIN).then(train_x).otherwise(val_x).cast(pl.Float64).alias("x"),
+        pl.when(_TRAIN).then("train_x").otherwise(val_x).cast(pl.Float64).alias("x"),
         pl.lit(axis).alias("axis"),
         "phase",
         "loss",
         "s_per_iter",
         "data_s_per_iter",
     ).filter(pl.col("x").is_not_null())
+
+
+def _over_cycles(counter: pl.Expr) -> pl.Expr:
+    """A counter of each attempt (`turn`) that does not fall: where it begins again, what it had reached is added."""
+    before = counter.forward_fill().shift(1)
+    reached = pl.when(counter < before).then(before).otherwise(0).cum_sum()
+    return (counter + reached).over("turn")
 
 
 def in_iterations(progress: pl.DataFrame, batch_size: int | None) -> pl.DataFrame:

@@ -187,6 +187,28 @@ def test_after_a_resume_the_later_attempt_stands():
     assert dict(zip(raw["x"], raw["y"], strict=True)) == {10.0: 1.0, 20.0: 5.0, 30.0: 6.0}
 
 
+def test_cycles_stand_behind_each_other():
+    """Where the epochs begin again and the model goes on, the curve goes on too, validations with it."""
+    key = {"log_id": "log1", "redraw": 0, "piece": 0, "format": "keras", "iters_per_epoch": 10}
+    printed = [
+        ("train", 1, 10),
+        ("train", 2, 10),
+        ("val", 2, None),
+        ("train", 1, 10),
+        ("train", 2, 10),
+        ("val", 2, None),
+    ]
+    rows = [key | {"line": n, "phase": p, "epoch": e, "iter": i} for n, (p, e, i) in enumerate(printed, 1)]
+    got = curves.curve_records(
+        frame(PROGRESS, *rows),
+        METRICS.empty().select(curves.LOSS_COLUMNS),
+        attempts().head(1),
+        iters_per_epoch=10,
+        cycles=2,
+    )
+    assert got["x"].to_list() == [10.0, 20.0, 20.0, 30.0, 40.0, 40.0]
+
+
 def test_marks_are_epoch_ends_and_checkpoints():
     """The last epoch's end is the axis' end and no mark; checkpoints stand at their iterations."""
     epoch, checkpoint = curves.chart_marks([1224, 2448, 3672], events(), 1224)
