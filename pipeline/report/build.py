@@ -33,6 +33,7 @@ from ..tables import (
     RUNS,
     SCALING,
     SOURCES,
+    STAGES,
     trains,
 )
 from . import curves, markdown, section_scaling, words
@@ -181,9 +182,9 @@ def _runs_of(store: Store, fleet: FleetTables, order: list[str]) -> Iterable[Run
     chosen = fleet.runs.select("run_id").lazy()
     counted = {
         table.name: store.scan(table).join(chosen, on="run_id", how="semi").collect()
-        for table in (CLAIMS, EXPLANATIONS, ALTERNATIVES)
+        for table in (CLAIMS, EXPLANATIONS, ALTERNATIVES, STAGES)
     }
-    citing = (facts, heads, fleet.findings, counted["claims"])
+    citing = (facts, heads, fleet.findings, counted["claims"], counted["stages"])
     lines = pl.concat([frame.select("log_id", "line").drop_nulls() for frame in citing]).unique()
     sources = store.scan(SOURCES).join(lines.lazy(), on=["log_id", "line"], how="semi").collect()
 

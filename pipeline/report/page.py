@@ -12,6 +12,7 @@ from .run_tables import RunTables
 from .section_counting import counting, meanings
 from .section_epochs import epoch_table
 from .section_scaling import beside
+from .section_schedule import schedule
 from .section_time import time_and_throughput
 from .section_why import unseen_gpus, why
 
@@ -26,6 +27,7 @@ def page(tables: RunTables, pictures: tuple[Picture, ...] = (), *, without_pictu
         why(tables, cite) or counting(tables.run, cite),
         meanings(tables.run, cite),
         epoch_table(tables.epochs),
+        schedule(tables, cite),
         time_and_throughput(tables.run),
         beside(tables.run, tables.scaling),
         _plots(pictures, without_pictures),

@@ -28,6 +28,7 @@ class RunTables:
     claims: Sequence[Row] = ()
     explanations: Sequence[Row] = ()
     alternatives: Sequence[Row] = ()
+    stages: Sequence[Row] = ()
 
 
 def findings_in_order(findings: pl.DataFrame) -> pl.DataFrame:
