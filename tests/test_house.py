@@ -23,7 +23,7 @@ VOCABULARY = {"parsers/contract", "parsers/synonyms"}
 FORMATS = {name for name in TREES if name.startswith("parsers/")} - {"parsers/__init__"} - VOCABULARY
 ANALYZE = {name for name in TREES if name.startswith("pipeline/analyze/")}
 REPORT = {name for name in TREES if name.startswith("pipeline/report/")}
-REPORT_EDGES = {"pipeline/report/build", "pipeline/report/console"}
+REPORT_EDGES = {"pipeline/report/build", "pipeline/report/reading", "pipeline/report/console"}
 
 
 def imports(module: str) -> Iterator[tuple[str, str]]:
@@ -147,7 +147,7 @@ def test_matplotlib_is_the_charts(module: str) -> None:
 # ── files, clocks, printing ──────────────────────────────────────────────────────────────────────────────────────────
 
 EDGES = {
-    *("discover", "lines", "store", "ingest", "derive", "report/build", "api/__init__"),
+    *("discover", "lines", "store", "ingest", "derive", "report/build", "report/reading", "api/__init__"),
     *(name.removeprefix("pipeline/") for name in CLI),
     "batches",  # reads logs into portions
     "commands",  # what the sub-commands do, called by cli

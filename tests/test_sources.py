@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from reading import SAMPLES
 from trainqc.pipeline import commands
-from trainqc.pipeline.report.build import _heads
+from trainqc.pipeline.report.reading import heads_of
 from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import ATTEMPTS, EVENTS, FACTS, FINDINGS, LOGS, PROGRESS, SOURCES
 
@@ -43,7 +43,7 @@ def test_what_a_finding_may_cite(store: Store, column: str) -> None:
 
 def test_what_a_headline_cites(store: Store) -> None:
     """The first training record of each log with each pair of printed totals."""
-    heads = _heads(store, store.scan(PROGRESS).select("log_id").unique().collect())
+    heads = heads_of(store, store.scan(PROGRESS).select("log_id").unique().collect())
     assert heads.height
     assert unshown(store, heads) == []
 

@@ -18,40 +18,19 @@ from typing import Any
 import polars as pl
 
 from ..store import Store
-from ..tables import (
-    ALTERNATIVES,
-    ATTEMPTS,
-    CLAIMS,
-    EPOCHS,
-    EVENTS,
-    EXPLANATIONS,
-    FACTS,
-    FINDINGS,
-    LOGS,
-    METRICS,
-    PROGRESS,
-    RUNS,
-    SCALING,
-    SOURCES,
-    STAGES,
-    trains,
-)
+from ..tables import EVENTS, FACTS, METRICS, PROGRESS, SCALING, trains
 from . import curves, markdown, section_scaling, words
 from .fleet_page import index
 from .model import Chart, Picture, Section
-from .overview import FleetTables, Overview, active, local_clock, overview, records, run_logs
+from .overview import FleetTables, Overview, active, local_clock, overview
 from .page import page
-from .run_tables import RunTables, epochs_in_order, findings_in_order
+from .reading import read_fleet, runs_of
+from .run_tables import RunTables
 from .slugs import slugs
 
 PLOTS = 40
 MANIFEST = ".trainqc-report.json"
 TEMPORARY = ".trainqc-tmp"
-
-CITED_FACTS = (
-    *("num_samples", "batch_size", "grad_accum", "world_size", "iters_per_epoch", "iters_planned", "epochs_planned"),
-    *("updates_done", "updates_planned", "val_samples", "gpus_visible", "gpu_name"),
-)
 
 Progress = Callable[[int, int], None]
 
@@ -116,7 +95,7 @@ def build(
     order = [line.run_id for line in seen.runs]
     to_plot = set(order[: max(plots, 0)])
     drawn = 0
-    for place, tables in enumerate(_runs_of(store, chosen, order), 1):
+    for place, tables in enumerate(runs_of(store, chosen, order), 1):
         run_id = tables.run["run_id"]
         stem = stems[run_id]
         pictures: tuple[Picture, ...] = ()
@@ -164,63 +143,7 @@ def build(
     )
 
 
-def read_fleet(store: Store) -> FleetTables:
-    """The tables that the overview is made of."""
-    return FleetTables(store.read(RUNS), store.read(FINDINGS), store.read(ATTEMPTS), store.read(LOGS))
-
-
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _runs_of(store: Store, fleet: FleetTables, order: list[str]) -> Iterable[RunTables]:
-    """The tables of each run, in order. Every table is read once, whatever the number of runs."""
-    owned = run_logs(fleet).join(fleet.runs.select("run_id"), on="run_id", how="semi")
-    log_ids = owned.select("log_id").unique()
-    named = store.scan(FACTS).filter(pl.col("name").is_in(CITED_FACTS))
-    facts = named.join(log_ids.lazy(), on="log_id", how="semi").collect()
-    heads = _heads(store, log_ids)
-    chosen = fleet.runs.select("run_id").lazy()
-    counted = {
-        table.name: store.scan(table).join(chosen, on="run_id", how="semi").collect()
-        for table in (CLAIMS, EXPLANATIONS, ALTERNATIVES, STAGES)
-    }
-    citing = (facts, heads, fleet.findings, counted["claims"], counted["stages"])
-    lines = pl.concat([frame.select("log_id", "line").drop_nulls() for frame in citing]).unique()
-    sources = store.scan(SOURCES).join(lines.lazy(), on=["log_id", "line"], how="semi").collect()
-
-    by_log = {"logs": fleet.logs, "facts": facts, "heads": heads, "sources": sources}
-    tables = {name: frame.join(owned, on="log_id", how="inner") for name, frame in by_log.items()}
-    tables["findings"] = findings_in_order(fleet.findings)
-    tables["epochs"] = epochs_in_order(_epochs(store, fleet))
-    tables["scaling"] = store.read(SCALING)
-    tables |= counted
-    divided = {name: frame.partition_by("run_id", as_dict=True) for name, frame in tables.items()}
-    rows = {row["run_id"]: row for row in records(fleet.runs)}
-    for run_id in order:
-        parts = {name: frames.get((run_id,)) for name, frames in divided.items()}
-        yield RunTables(rows[run_id], **{name: records(part) for name, part in parts.items() if part is not None})
-
-
-def _epochs(store: Store, fleet: FleetTables) -> pl.DataFrame:
-    return store.scan(EPOCHS).join(fleet.runs.select("run_id").lazy(), on="run_id", how="semi").collect()
-
-
-def _heads(store: Store, log_ids: pl.DataFrame) -> pl.DataFrame:
-    """The first training record of each log with each pair of printed totals."""
-    totals = ("iters_per_epoch", "iters_planned")
-    return (
-        store.scan(PROGRESS)
-        .filter(
-            trains(),
-            pl.any_horizontal(pl.col(totals).is_not_null()),
-        )
-        .select("log_id", "line", *totals)
-        .join(log_ids.lazy(), on="log_id", how="semi")
-        .group_by("log_id", *totals)
-        .agg(pl.min("line"))
-        .select("log_id", "line", *totals)
-        .collect()
-    )
+# ── pictures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple[Chart, ...]:

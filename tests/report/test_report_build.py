@@ -26,6 +26,7 @@ from report_hand_made import (
     sources,
 )
 from trainqc.pipeline.report import build as build_module
+from trainqc.pipeline.report import reading
 from trainqc.pipeline.report.build import Built, ReportError, build
 from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import ATTEMPTS, EPOCHS, FINDINGS, LOGS, RUNS
@@ -285,8 +286,8 @@ def test_resumes_and_checkpoints_of_the_store_are_marked(tmp_path: Path):
         writer.write(writer.new_part(), {"events": frame(EVENTS, *more)})
         writer.commit()
     store = Store(tmp_path)
-    fleet = build_module.read_fleet(store)
-    tables = next(iter(build_module._runs_of(store, fleet, ["5a2a0001"])))
+    fleet = reading.read_fleet(store)
+    tables = next(iter(reading.runs_of(store, fleet, ["5a2a0001"])))
     charts = build_module.run_charts(store, tables, attempts().filter(pl.col("run_id") == "5a2a0001"))
     assert [chart.name for chart in charts] == ["loss", "pace"]
     assert [mark.kind for mark in charts[0].marks] == ["epoch", "checkpoint", "resume"]
