@@ -391,11 +391,11 @@ def test_tables_that_nobody_knows_are_kept(store: Store) -> None:
     """A table of another version's is carried from generation to generation."""
     with store.writer("test") as writer:
         writer.commit()
-        shutil.copytree(store.home / "1/runs", store.home / "1/snapshots")
+        shutil.copytree(store.home / "1/runs", store.home / "1/from_elsewhere")
     with store.writer("test") as writer:
         writer.write("p", rows("a"))
         writer.commit()
-    assert (store.link / "snapshots/empty.1.parquet").exists()
+    assert (store.link / "from_elsewhere/empty.1.parquet").exists()
 
 
 def test_a_missing_link_is_restored(store: Store) -> None:
