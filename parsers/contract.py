@@ -318,14 +318,15 @@ class Matched:
 def _metric_rows(context: pl.DataFrame, values: Values, rename: Mapping[str, str]) -> pl.DataFrame:
     first = values.rows
     at = context.slice(first, len(values.value)) if isinstance(first, int) else context[first]
+    value = values.value.rechunk()  # one chunk a name: the column of names is then written without a look at each row
     if isinstance(values.name, str):
         phase, name = canonical(values.name, rename)
-        at = at.with_columns(name=pl.lit(name), printed_name=pl.lit(values.name), value=values.value)
+        at = at.with_columns(name=pl.lit(name), printed_name=pl.lit(values.name), value=value)
         at = at if phase is None else at.with_columns(phase=pl.lit(phase))
     else:
         printed = pl.col("printed_name")
         prefix = printed.str.extract("^(" + "|".join(PHASE_PREFIXES) + ").")
-        at = at.with_columns(printed_name=values.name, value=values.value).with_columns(
+        at = at.with_columns(printed_name=values.name, value=value).with_columns(
             phase=prefix.replace_strict(PHASE_PREFIXES, default=pl.col("phase"), return_dtype=pl.String),
             name=printed.replace_strict(
                 dict(rename),
@@ -334,7 +335,7 @@ def _metric_rows(context: pl.DataFrame, values: Values, rename: Mapping[str, str
             ),
         )
         at = at.select(*METRIC_CONTEXT, "name", "printed_name", "value")
-    return at.filter(pl.col("value").is_not_null()) if values.value.null_count() else at
+    return at.filter(pl.col("value").is_not_null()) if value.null_count() else at
 
 
 METRIC_CONTEXT = ("log", "line", "redraw", "piece", "phase", "epoch", "iter", "global_iter")

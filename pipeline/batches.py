@@ -177,7 +177,7 @@ class NoTextError(ValueError):
 def _refuse_binary(data: bytes) -> None:
     """Raise NoTextError for data that is no text in any encoding. NULs say nothing: cut logs have holes of them."""
     head = data[:ENDS_BYTES]
-    if (encoding := encoding_of(head)).is_wide:
+    if (b"\0" in head or not head.isascii()) and (encoding := encoding_of(head)).is_wide:
         head, _ = to_utf8(head, encoding)
     head = head.replace(b"\0", b"")
     if len(head.translate(None, NO_TEXT_BYTES)) < len(head) * 0.95:
@@ -213,7 +213,7 @@ def _fingerprint(log: Log, whole: Chunk | None) -> str:
             ends = file.read(ENDS_BYTES)
             file.seek(max(0, log.bytes - ENDS_BYTES))
             ends += file.read(ENDS_BYTES)
-    return hashlib.blake2b(b"%d " % log.bytes + ends, digest_size=8).hexdigest()
+    return hashlib.sha256(b"%d " % log.bytes + ends).hexdigest()[:16]
 
 
 def _reason(error: Exception) -> str:

@@ -180,8 +180,9 @@ def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 
 def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
+    begins = bool(batch.chunks) and batch.chunks[0].first
     lines = split(batch.chunks)
-    batch.chunks = [replace(chunk, data=b"") for chunk in batch.chunks]
+    batch.chunks = []  # their text is in `lines` now
     claims = match.claim(lines, formats)
     state = batch.before.result() if batch.before is not None else match.State()
     if batch.after is not None:
@@ -195,7 +196,7 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     tables = {name: _with_ids(frame, ids, coded=name in LONG) for name, frame in settled.tables.items()}
     tables["issues"] = _with_ids(settled.issues, ids)
     tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
-    if batch.chunks and batch.chunks[0].first:
+    if begins:
         names = pl.DataFrame(
             {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
         )
@@ -238,7 +239,7 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
         tally.codes.update(settled.issues["code"])
         if batch.counted is not None:
             batch.counted.set_result(None)
-        if not batch.chunks[-1].last:
+        if claims.lines.more:
             return LOGS.empty()
         for piece in tally.counted:  # an earlier piece may take longer than the last one
             piece.result()

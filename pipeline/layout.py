@@ -64,9 +64,9 @@ def learn(record: Record, text: str) -> Layout | None:
         if start < position:
             return None
         named = max(named, position)
-        words = generalised(text[position:named]) + generalised(
-            text[named:start], before_number=group.field in _NUMERIC, digits=named == start
-        )
+        is_number = group.field in _NUMERIC
+        words = generalised(text[position:named], padded=is_number and named == start)
+        words += generalised(text[named:start], before_number=is_number, digits=False) if named < start else ""
         if _is_constant(group, text[start:end]):
             pattern += words + _escaped(text[start:end])
             skip += words + _escaped(text[start:end])
@@ -123,9 +123,12 @@ def _class(field: Field, text: str) -> str:
     return generalised(text) if field.layout is None or not text else field.layout
 
 
-def generalised(text: str, *, before_number: bool = False, digits: bool = True) -> str:
-    """A pattern for text of the same words: digits and runs of blanks may differ. Blanks before a number may vanish.
+def generalised(text: str, *, padded: bool = False, before_number: bool = False, digits: bool = True) -> str:
+    """A pattern for text of the same words: digits and runs of blanks may differ.
 
+    padded: the blanks at its end, behind a bracket or the like, fill a number up to its column's width, and vanish
+    where it is that wide.
+    before_number: the same, and there may be blanks where there are none here.
     Without `digits` these stay as they are: they tell a pair's name from another, `loss_1` from `loss_2`.
     """
     pieces: list[str] = []
@@ -139,11 +142,11 @@ def generalised(text: str, *, before_number: bool = False, digits: bool = True) 
             if piece[0] == " "
             else _escaped(piece)
         )
-    if pieces and before_number:
-        if pieces[-1] == " +":
-            pieces[-1] = " *"
-        elif pieces[-1] != "[0-9]+":
-            pieces.append(" *")
+    behind_sign = len(pieces) > 1 and not pieces[-2][-1].isalnum() and pieces[-2] != "[0-9]+"
+    if pieces and pieces[-1] == " +" and (before_number or (padded and behind_sign)):
+        pieces[-1] = " *"
+    elif pieces and before_number and pieces[-1] != "[0-9]+":
+        pieces.append(" *")
     return "".join(pieces)
 
 

@@ -106,7 +106,9 @@ ISSUE_SCHEMA = pl.Schema(
 
 def compression(head: bytes) -> str | None:
     """The compression that a file's first bytes name (gzip, bz2, xz, zstd), by content and not by ending."""
-    return next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), None)
+    if not head.startswith(tuple(COMPRESSED)):
+        return None
+    return next(name for magic, name in COMPRESSED.items() if head.startswith(magic))
 
 
 def open_text(path: Path) -> tuple[BinaryIO, str | None]:
@@ -271,32 +273,23 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     notes: list[tuple[int, str, str]] = [
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
-    encodings: dict[int, Encoding] = {}
-    texts: list[bytes] = []
-    for chunk in chunks:
-        data, encoding = chunk.data, chunk.encoding
-        if encoding is None:  # later pieces that nobody has looked at are as the log's first one: UTF-8
-            encoding = encoding_of(data) if chunk.first else UTF8
-            if not encoding.is_utf8:
-                data, replaced = to_utf8(data, encoding)
-                notes += [(chunk.log, "bad_bytes", _replaced(replaced, encoding))] if replaced else []
-        encodings[chunk.log] = encoding
-        if chunk.first and encoding.name == "utf-8-sig":
-            data = data.removeprefix(BOM_UTF8)
-        if not data.isascii():
-            data, bad = _repaired(data)
-            if bad:
-                notes.append((chunk.log, "bad_bytes", bad))
-        if b"\0" in data:
-            notes.append((chunk.log, "nul_bytes", f"{data.count(0)} NUL bytes"))
-            data = data.replace(b"\0", b"")
-        texts.append(data if data.endswith(b"\n") or not data else data + b"\n")
+    texts = [_ended(chunk.data) for chunk in chunks]
+    buffer = texts[0] if len(texts) == 1 else b"".join(texts)
+    if buffer.isascii() and b"\0" not in buffer:  # nothing to repair, as in most batches: asked once, not log by log
+        encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
+    else:
+        repaired = [_sound(chunk) for chunk in chunks]
+        encodings = {chunk.log: encoding for chunk, (_, encoding, _) in zip(chunks, repaired, strict=True)}
+        notes += [(chunk.log, *note) for chunk, (*_, odd) in zip(chunks, repaired, strict=True) for note in odd]
+        texts = [_ended(data) for data, _, _ in repaired]
+        buffer = texts[0] if len(texts) == 1 else b"".join(texts)
     logs = [chunk.log for chunk in chunks]
-    pieces, redrawn = _split(texts[0] if len(texts) == 1 else b"".join(texts))
+    pieces, redrawn = _split(buffer)
     plain = len(texts) == 1 and not redrawn
     counts = [pieces.height] if plain else [text.count(b"\n") for text in texts]
     physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
     texts.clear()
+    del buffer
     frame, long = _number(pieces, redrawn, physical)
     issues = pl.concat(
         [
@@ -319,6 +312,30 @@ def split(chunks: Sequence[Chunk]) -> Lines:
         {log: encoding.name for log, encoding in encodings.items()},
         {log: encoding.confidence for log, encoding in encodings.items()},
     )
+
+
+def _ended(data: bytes) -> bytes:
+    """The text with a line end, for the next log's text to begin a line."""
+    return data if data.endswith(b"\n") or not data else data + b"\n"
+
+
+def _sound(chunk: Chunk) -> tuple[bytes, Encoding, list[tuple[str, str]]]:
+    """The chunk's text in valid UTF-8 without NULs, its encoding, and what was odd (code, raw)."""
+    data, encoding, odd = chunk.data, chunk.encoding, []
+    if encoding is None:  # later pieces that nobody has looked at are as the log's first one: UTF-8
+        encoding = encoding_of(data) if chunk.first else UTF8
+        if not encoding.is_utf8:
+            data, replaced = to_utf8(data, encoding)
+            odd += [("bad_bytes", _replaced(replaced, encoding))] if replaced else []
+    if chunk.first and encoding.name == "utf-8-sig":
+        data = data.removeprefix(BOM_UTF8)
+    if not data.isascii():
+        data, bad = _repaired(data)
+        odd += [("bad_bytes", bad)] if bad else []
+    if b"\0" in data:
+        odd.append(("nul_bytes", f"{data.count(0)} NUL bytes"))
+        data = data.replace(b"\0", b"")
+    return data, encoding, odd
 
 
 def _replaced(count: int, encoding: Encoding) -> str:
@@ -356,7 +373,7 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
     redrawn = b"\r" in buffer
     if redrawn:
         buffer = buffer.replace(b"\r", _REDRAW + b"\n")
-    frame = pl.scan_lines(buffer, name="text").collect() if buffer else pl.DataFrame(schema={"text": pl.String})
+    frame = pl.scan_lines(buffer, name="text").collect().rechunk() if buffer else pl.DataFrame(schema={"text": pl.String})
     text = pl.col("text")
     # what is cleaned depends on the text's own line alone: what stands beside it in the batch must not matter
     if redrawn:
