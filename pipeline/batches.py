@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -113,61 +114,90 @@ def plan_of(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
 
 def batch_bytes(total: int, jobs: int) -> int:
     """Text of one batch: so much that each thread has a few batches, for none to wait for another's last one."""
-    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, total // (4 * max(1, jobs))))
+    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, -(-total // (4 * max(1, jobs)))))
 
 
-def batches(logs: list[Log], writer: Writer, fingerprints: dict[str, str], at_once: int) -> Iterator[Batch]:
-    batch = _new_batch(writer)
+def by_size(logs: list[Log]) -> tuple[list[Log], list[Log]]:
+    """Logs that are no larger than a chunk, and those that have to be read as streams."""
+    return [log for log in logs if log.bytes < CHUNK_BYTES], [log for log in logs if log.bytes >= CHUNK_BYTES]
+
+
+def batches(logs: list[Log], writer: Writer, at_once: int) -> Iterator[Batch]:
+    """Batches of logs that are no larger than a chunk, by size alone: `load` opens them where they are worked on."""
+    some: list[Log] = []
     size = 0
     for log in logs:
+        if some and (size >= at_once or size + log.bytes > at_once * 5 // 4 or len(some) >= BATCH_LOGS):
+            yield Batch(some, [], writer.new_part(), [], [])
+            some, size = [], 0
+        some.append(log)
+        size += log.bytes
+    if some:
+        yield Batch(some, [], writer.new_part(), [], [])
+
+
+def load(batch: Batch) -> list[Log]:
+    """Read the batch's logs into its chunks. Returns the logs that have to be read as streams: compressed ones, and
+    those whose size is another now."""
+    planned, batch.logs = batch.logs, []
+    aside: list[Log] = []
+    for log in planned:
         try:
-            whole, chunks, kind = _open(log, len(batch.chunks), at_once)
+            data = _whole(log)
+            if data is None:
+                aside.append(log)
+                continue
+            _refuse_binary(data)
         except (OSError, ValueError) as error:
-            status = "left_out" if isinstance(error, NoTextError) else "unreadable"
-            batch.unread.append((log, status, _reason(error)))
+            batch.unread.append((log, *_why_not(error)))
             continue
-        fingerprints[log.log_id] = _fingerprint(log, whole)
-        if whole is not None:
-            batch.fingerprints.append(fingerprints[log.log_id])
+        batch.fingerprints.append(_fingerprint(log.bytes, data[:ENDS_BYTES] + data[-ENDS_BYTES:]))
+        batch.chunks.append(Chunk(len(batch.logs), data, first=True, last=True))
+        batch.compressions.append(None)
+        batch.logs.append(log)
+    return aside
+
+
+def _whole(log: Log) -> bytes | None:
+    """The log's text; None where it has to be read as a stream."""
+    file = os.open(log.address, os.O_RDONLY)
+    try:
+        data = os.read(file, log.bytes + 1)
+    finally:
+        os.close(file)
+    return data if len(data) == log.bytes and compression(data[:6]) is None else None
+
+
+def streamed(logs: list[Log], writer: Writer, at_once: int) -> Iterator[Batch]:
+    """Batches of logs that are read as streams: several in one where they turn out to be small, else pieces."""
+    batch, size = Batch([], [], writer.new_part(), [], []), 0
+    for log in logs:
+        try:
+            stream, kind = open_text(Path(log.address))
+            chunks = read_chunks(stream, len(batch.chunks), size=at_once)
+            first = next(chunks)
+            _refuse_binary(first.data)
+            fingerprint = _fingerprint(log.bytes, _ends(log))
+        except (OSError, ValueError) as error:
+            batch.unread.append((log, *_why_not(error)))
+            continue
+        if first.last:
+            stream.close()
+            batch.fingerprints.append(fingerprint)
             batch.logs.append(log)
-            batch.chunks.append(whole)
+            batch.chunks.append(first)
             batch.compressions.append(kind)
-            size += len(whole.data)
+            size += len(first.data)
             if size >= at_once or len(batch.chunks) >= BATCH_LOGS:
                 yield batch
-                batch, size = _new_batch(writer), 0
+                batch, size = Batch([], [], writer.new_part(), [], []), 0
             continue
         if batch.chunks or batch.unread:
             yield batch
-            batch, size = _new_batch(writer), 0
-        yield from _pieces(log, fingerprints[log.log_id], chunks, kind, writer)
+            batch, size = Batch([], [], writer.new_part(), [], []), 0
+        yield from _pieces(log, fingerprint, _closing(stream, first, chunks), kind, writer)
     if batch.chunks or batch.unread:
         yield batch
-
-
-def _new_batch(writer: Writer) -> Batch:
-    return Batch([], [], writer.new_part(), [], [])
-
-
-def _open(log: Log, number: int, at_once: int) -> tuple[Chunk | None, Iterator[Chunk], str | None]:
-    """The log as one chunk, or a stream of chunks where it is larger than one."""
-    if log.bytes < CHUNK_BYTES:
-        file = os.open(log.address, os.O_RDONLY)
-        try:
-            data = os.read(file, log.bytes + 1)
-        finally:
-            os.close(file)
-        if len(data) == log.bytes and compression(data[:6]) is None:
-            _refuse_binary(data)
-            return Chunk(number, data, first=True, last=True), iter(()), None
-    stream, kind = open_text(Path(log.address))
-    chunks = read_chunks(stream, number, size=at_once)
-    first = next(chunks)
-    _refuse_binary(first.data)
-    if first.last:
-        stream.close()
-        return first, iter(()), kind
-    return None, _closing(stream, first, chunks), kind
 
 
 class NoTextError(ValueError):
@@ -184,12 +214,12 @@ def _refuse_binary(data: bytes) -> None:
         raise NoTextError("no text: binary data")
 
 
-def _closing(stream: object, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _closing(stream: BinaryIO, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     try:
         yield first
         yield from chunks
     finally:
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
 
 
 def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | None, writer: Writer) -> Iterator[Batch]:
@@ -205,16 +235,18 @@ def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | Non
         before = after
 
 
-def _fingerprint(log: Log, whole: Chunk | None) -> str:
-    if whole is not None:
-        ends = whole.data[:ENDS_BYTES] + whole.data[-ENDS_BYTES:]
-    else:
-        with Path(log.address).open("rb") as file:
-            ends = file.read(ENDS_BYTES)
-            file.seek(max(0, log.bytes - ENDS_BYTES))
-            ends += file.read(ENDS_BYTES)
-    return hashlib.sha256(b"%d " % log.bytes + ends).hexdigest()[:16]
+def _ends(log: Log) -> bytes:
+    with Path(log.address).open("rb") as file:
+        head = file.read(ENDS_BYTES)
+        file.seek(max(0, log.bytes - ENDS_BYTES))
+        return head + file.read(ENDS_BYTES)
 
 
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def _fingerprint(size: int, ends: bytes) -> str:
+    return hashlib.sha256(b"%d " % size + ends).hexdigest()[:16]
+
+
+def _why_not(error: Exception) -> tuple[str, str]:
+    """Status and message of a log that could not be read."""
+    status = "left_out" if isinstance(error, NoTextError) else "unreadable"
+    return status, error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -41,19 +41,23 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
     these totals, those on either side of a counter that falls back, and the last before a process starts."""
     rows = progress.select("log", "line", "format", *map(partial(_column, progress), COLUMNS))
-    alike = ("log", "format", "phase", *TOTALS)
+    alike = [name for name in ("log", "format", "phase", *TOTALS) if _varies(rows[name])]
     # rows come in line order, so that only the borders of their stretches need grouping: a fifth of the time
-    border = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(by)) for name in alike for by in (1, -1))
-    spans = rows.filter(border).group_by(alike).agg(first=pl.min("line"), last=pl.max("line"))
+    begins = pl.any_horizontal(
+        pl.int_range(pl.len()) == 0, *(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in alike)
+    )
+    border = rows.select(begins=begins).to_series()
+    spans = rows.filter(border | border.shift(-1, fill_value=True))
+    spans = spans.group_by("log", "format", "phase", *TOTALS).agg(first=pl.min("line"), last=pl.max("line"))
     trained = (
         rows.lazy()
         .filter(pl.col("phase").is_null() | (pl.col("phase") == "train"), pl.col("bar").is_null())
         .select("log", "line", done=pl.coalesce("global_iter", pl.col("epoch").cast(pl.Int64)))
         .drop_nulls("done")
-        .sort("log", "line")
-        .with_columns(fell=(pl.col("done").diff() < 0) & (pl.col("log").diff() == 0))
         .collect()
     )
+    trained = trained if _in_line_order(trained) else trained.sort("log", "line")
+    trained = trained.with_columns(fell=(pl.col("done").diff() < 0) & (pl.col("log").diff() == 0))
     cited = [spans.select("log", line="first"), spans.select("log", line="last")]
     cited.append(trained.filter(pl.col("fell") | pl.col("fell").shift(-1)).select("log", "line"))
     if events is not None:
@@ -70,3 +74,16 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
 def _column(progress: pl.DataFrame, name: str) -> pl.Expr:
     """A column of `progress`, which a format that knows no such thing leaves out."""
     return pl.col(name) if name in progress.columns else pl.lit(None, PROGRESS.schema[name]).alias(name)
+
+
+def _varies(column: pl.Series) -> bool:
+    """Whether not all rows have the same."""
+    if not len(column) or column.null_count() == len(column):
+        return False
+    return column.null_count() > 0 or column[0] != column[-1] or bool((column != column[0]).any())
+
+
+def _in_line_order(rows: pl.DataFrame) -> bool:
+    later = pl.col("line") >= pl.col("line").shift(1)
+    next_log = pl.col("log") > pl.col("log").shift(1)
+    return bool(rows.select((next_log | ((pl.col("log") == pl.col("log").shift(1)) & later)).all()).item())

@@ -80,11 +80,10 @@ def timeline(rows: Mapping[Key, pl.DataFrame], known: set[Key]) -> Timeline:
     stamps = pl.concat([pl.DataFrame(schema=empty), *parts])
     if len(parts) > 1 or not stamps["seq"].is_sorted():
         stamps = stamps.sort("seq", maintain_order=True)
-    year = stamps["stamp"].dt.year()
-    partial = bool((year == PARTIAL_YEAR).any())
+    without_year = stamps.select(_has_no_year()).to_series()
+    partial = bool(without_year.any())
     if partial:
-        full = bool((year != PARTIAL_YEAR).any())
-        day = pl.col("stamp").dt.replace(year=PARTIAL_YEAR) if full else pl.col("stamp")
+        day = pl.col("stamp") if without_year.all() else pl.col("stamp").dt.replace(year=PARTIAL_YEAR)
         stamps = stamps.with_columns(day=day.fill_null(pl.col("stamp")))
         back = (pl.col("day").diff() < -NEW_YEAR) & (pl.col("log") == pl.col("log").shift(1))
         stamps = stamps.with_columns(turn=back.fill_null(False).cast(pl.Int32).cum_sum())
@@ -120,10 +119,15 @@ def complete(
     return Stamped(done, _borders(stamps), facts)
 
 
-def _in_year(day: pl.Expr) -> pl.Expr:
-    """Days of PARTIAL_YEAR moved to the year in the column `year`, with one day less after February in a year without
-    29 February (a stamp of that day then falls on 1 March). A year outside YEARS is no year: null."""
-    year = pl.col("year").cast(pl.Int64)
+def _has_no_year() -> pl.Expr:
+    """Whether `stamp` was printed without a year (`dt.year` takes ten times as long)."""
+    return pl.col("stamp").is_between(dt.date(PARTIAL_YEAR, 1, 1), dt.date(PARTIAL_YEAR + 1, 1, 1), "left")
+
+
+def _in_year(day: pl.Expr, year: pl.Expr) -> pl.Expr:
+    """Days of PARTIAL_YEAR moved to another year, with one day less after February in a year without 29 February (a
+    stamp of that day then falls on 1 March). A year outside YEARS is no year: null."""
+    year = year.cast(pl.Int64)
     before = year * 365 + (year - 1) // 4 - (year - 1) // 100 + (year - 1) // 400
     lost = ~_is_leap(year) & (day >= dt.date(PARTIAL_YEAR, 3, 1))
     days = before - DAYS_BEFORE_PARTIAL_YEAR - lost.cast(pl.Int64)
@@ -153,9 +157,8 @@ def _put_back(rows: pl.DataFrame, stamps: pl.DataFrame) -> pl.DataFrame:
 
 def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     stamps = line.stamps.with_columns(turn=pl.col("turn") + _offset(line, running))
-    year = pl.col("stamp").dt.year()
-    full = stamps.filter(year != PARTIAL_YEAR)
-    first = full.group_by("log").agg(base=(year - pl.col("turn")).first(), line=pl.first("line"))
+    full = stamps.filter(~_has_no_year())
+    first = full.group_by("log").agg(base=(pl.col("stamp").dt.year() - pl.col("turn")).first(), line=pl.first("line"))
     last = (
         stamps.group_by("log")
         .agg(pl.last("day", "turn"), first_line=pl.first("line"))
@@ -174,10 +177,13 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
     base = base.with_columns(year_from=source.otherwise(pl.lit("the file's modification time")))
     base = base.with_columns(base=pl.coalesce("base", "by_file"))
     stamps = stamps.join(base.select("log", "base"), on="log", how="left", maintain_order="left")
-    stamps = stamps.with_columns(year=pl.col("turn") + pl.col("base"))
-    completed = _in_year(pl.col("stamp"))
-    stamps = stamps.with_columns(stamp=pl.when(year == PARTIAL_YEAR).then(completed).otherwise("stamp"))
-    without_year = line.stamps.filter(pl.col("stamp").dt.year() == PARTIAL_YEAR)["log"].unique()
+    years = stamps.select(pl.col("turn") + pl.col("base")).to_series()
+    one = years.null_count() == 0 and years.min() == years.max()
+    completed = _in_year(pl.col("stamp"), pl.lit(years[0]) if one else pl.lit(years))
+    if full.height:
+        completed = pl.when(_has_no_year()).then(completed).otherwise("stamp")
+    stamps = stamps.with_columns(stamp=completed)
+    without_year = line.stamps.filter(_has_no_year())["log"].unique()
     facts = base.filter(pl.col("log").is_in(without_year.implode())).select(
         "log",
         line=pl.coalesce("line", "first_line"),
@@ -209,7 +215,7 @@ def _offset(line: Timeline, running: Running | None) -> int:
 
 
 def _first_base(line: Timeline, offset: int) -> int | None:
-    full = line.stamps.filter(pl.col("stamp").dt.year() != PARTIAL_YEAR).head(1)
+    full = line.stamps.filter(~_has_no_year()).head(1)
     return int(full["stamp"][0].year - full["turn"][0] - offset) if full.height else None
 
 

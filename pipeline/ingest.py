@@ -7,7 +7,7 @@ worked on by `jobs` threads (polars and the file system release the interpreter)
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from . import match
-from .batches import Batch, Log, addresses, batch_bytes, batches, plan_of
+from .batches import Batch, Log, addresses, batch_bytes, batches, by_size, load, plan_of, streamed
 from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
 from .discover import discover
@@ -124,17 +124,21 @@ def _read_all(
     known: pl.DataFrame,
 ) -> Ingested:
     total = sum(log.bytes for log in logs)
+    at_once = batch_bytes(total, jobs)
+    small, large = by_size(logs)
+    aside: list[Log] = []
     fingerprints: dict[str, str] = {}
     done = Ingested()
-    running: dict[Future[Ingested], int] = {}
+    running: dict[Future[Worked], Batch] = {}
     committed = time.monotonic()
 
     def collect(until: int) -> None:
         nonlocal done
         while len(running) > until:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                del running[future]
-                one = future.result()
+                batch, (one, streams) = running.pop(future), future.result()
+                aside.extend(streams)
+                fingerprints.update(zip((log.log_id for log in batch.logs), batch.fingerprints, strict=True))
                 done = replace(
                     done,
                     read=done.read + one.read,
@@ -145,14 +149,20 @@ def _read_all(
                 if on_progress:
                     on_progress(Progress(done.bytes, total, done.read, len(logs)))
 
+    def portions() -> Iterator[Batch]:
+        yield from streamed(large, writer, at_once)
+        yield from batches(small, writer, at_once)
+        collect(0)  # now it is known which of them have to be streamed
+        yield from streamed(aside, writer, at_once)
+
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for batch in batches(logs, writer, fingerprints, batch_bytes(total, jobs)):
+        for batch in portions():
             if batch.before is None and time.monotonic() - committed > COMMIT_EVERY_S:
                 collect(0)
                 writer.commit()
                 committed = time.monotonic()
             collect(jobs)
-            running[pool.submit(_work, batch, writer, formats)] = len(batch.chunks)
+            running[pool.submit(_work, batch, writer, formats)] = batch
         collect(0)
     writer.drop_logs(_moved(known, fingerprints))
     return done
@@ -169,9 +179,14 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
 # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
+Worked = tuple[Ingested, list[Log]]
+"""What a batch came to, and its logs that have to be read as streams."""
+
+
+def _work(batch: Batch, writer: Writer, formats: Formats) -> Worked:
     try:
-        return _worked(batch, writer, formats)
+        aside = [] if batch.chunks else load(batch)
+        return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested(), aside
     except BaseException as error:
         for future in (batch.after, batch.counted):
             if future is not None and not future.done():

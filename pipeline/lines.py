@@ -373,7 +373,9 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
     redrawn = b"\r" in buffer
     if redrawn:
         buffer = buffer.replace(b"\r", _REDRAW + b"\n")
-    frame = pl.scan_lines(buffer, name="text").collect().rechunk() if buffer else pl.DataFrame(schema={"text": pl.String})
+    frame = pl.DataFrame(schema={"text": pl.String})
+    if buffer:
+        frame = pl.scan_lines(buffer, name="text").collect().rechunk()  # the columns beside it have one chunk as well
     text = pl.col("text")
     # what is cleaned depends on the text's own line alone: what stands beside it in the batch must not matter
     if redrawn:

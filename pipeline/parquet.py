@@ -38,9 +38,7 @@ def arrow_schema(table: Table) -> "pa.Schema":
 
     fields = table.empty().to_arrow().schema
     return pa.schema(
-        fields.field(column.name)
-        .with_nullable(not column.always)
-        .with_metadata({"unit": column.unit, "description": column.meaning})
+        fields.field(column.name).with_metadata({"unit": column.unit, "description": column.meaning})
         for column in table.columns
     )
 
@@ -66,8 +64,12 @@ def write_frame(file: Path, frame: pl.DataFrame, table: Table) -> None:
     words = [name for name, dtype in table.schema.items() if dtype == pl.String]
     counted = [name for name, dtype in table.schema.items() if dtype.is_integer() or dtype == pl.Datetime]
     few = [name for name in counted if _is_constant(rows[name])]
+    full = {column.name for column in table.columns if column.always and not rows[column.name].null_count()}
     coded = pa.schema(
-        field.with_type(pa.dictionary(pa.int32(), field.type)) if field.name in words else field for field in schema
+        field.with_type(pa.dictionary(pa.int32(), field.type) if field.name in words else field.type).with_nullable(
+            field.name not in full
+        )
+        for field in schema
     )
     options: dict[str, Any] = {
         "compression": "zstd",

@@ -1,6 +1,6 @@
 """Shapes of more than one line: regions, tables under a header, and whole documents, among the lines nobody claimed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -48,16 +48,17 @@ class Found:
 def starts(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats) -> Starts:
     """What may begin. rest: the lines that no record claimed; banners: those that a `known` record claimed."""
     near, hints = sifted(pl.concat([rest.select("seq", "text"), banners.select("seq", "text")]), formats.stretch_hints)
-    found = {
-        key: _begins(shape, near) for key, shape in formats.regions.items() if not hints.keys().isdisjoint(shape.hints)
-    }
+    there = {key: [hint for hint in shape.hints if hint in hints] for key, shape in formats.regions.items()}
+    found = {key: _begins(formats.regions[key], near, mine) for key, mine in there.items() if mine}
     return Starts({key: seq for key, seq in found.items() if len(seq)}, frozenset(hints))
 
 
-def _begins(shape: Region, near: pl.DataFrame) -> pl.Series:
-    """Positions of the lines that begin the region, among lines with a hint of any."""
-    mine = with_hint(near, shape.hints)
-    return mine["seq"].filter(mine["text"].str.contains(shape.start))
+def _begins(shape: Region, near: pl.DataFrame, hints: Sequence[str]) -> pl.Series:
+    """Positions of the lines that begin the region, among lines with a hint of any. hints: its own that stand there."""
+    mine = with_hint(near, hints)
+    texts = mine["text"].unique()  # logs of one program print the same lines
+    begins = texts.filter(texts.str.contains(shape.start))
+    return mine["seq"].filter(mine["text"].is_in(begins.implode())) if len(begins) else mine["seq"].clear()
 
 
 def find(

@@ -2,7 +2,8 @@
 
 A table is declared as text, one column a line (`name  type  unit  meaning`), because this text is the contract:
 it is what the Parquet field metadata carry and what the documentation prints. `·` stands for "no unit", and a type with
-`!` is never null (in the long tables, where a file without the places of nulls is written in four fifths of the time).
+`!` has a value in every row that a parser gives (said in the long tables, where a file without places for nulls is
+written in four fifths of the time).
 Columns may be added; a column that stands here keeps its name, type, unit and meaning.
 """
 
@@ -25,7 +26,7 @@ TYPES: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `unit` is empty where a number has none; `always`: it holds no nulls."""
+    """One column: `unit` is empty where a number has none; `always`: every row has a value."""
 
     name: str
     dtype: pl.DataType
@@ -67,15 +68,14 @@ def conform(frame: pl.DataFrame, table: Table, *, words: bool = False) -> pl.Dat
     """The same rows with exactly the table's columns, in order and in type; columns that are absent become null.
     `words`: texts that stand as Enum stay so.
 
-    Raises ValueError when `frame` has a column that the table does not know (a misspelt name must not vanish), or no
-    value where there always is one.
+    Raises ValueError when `frame` has a column that the table does not know: a misspelt name must not vanish.
     Casts are strict: a value that does not fit its column is a defect of the caller, not bad input.
     """
     unknown = [name for name in frame.columns if name not in table.schema]
     if unknown:
         raise ValueError(f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.schema)}")
     present = frame.schema
-    rows = frame.select(
+    return frame.select(
         pl.lit(None, dtype).alias(name)
         if name not in present
         else pl.col(name)
@@ -83,9 +83,6 @@ def conform(frame: pl.DataFrame, table: Table, *, words: bool = False) -> pl.Dat
         else pl.col(name).cast(dtype)
         for name, dtype in table.schema.items()
     )
-    if lacking := [column.name for column in table.columns if column.always and rows[column.name].null_count()]:
-        raise ValueError(f"table {table.name}: rows without {', '.join(lacking)}")
-    return rows
 
 
 SAY_THEIR_PHASE = ("keras",)

@@ -184,14 +184,14 @@ def test_a_log_without_permission(logs: Path, out: Path) -> None:
 def test_a_log_that_cannot_be_opened(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the file system is a row with its words; the next run tries again."""
 
-    def refuse(log: batches.Log, *more: object) -> object:
+    def refuse(log: batches.Log) -> bytes | None:
         if log.address.endswith("c.log"):
             raise PermissionError(13, "Permission denied")
-        return opens(log, *more)  # type: ignore[arg-type]
+        return opens(log)
 
-    opens = batches._open
+    opens = batches._whole
     with monkeypatch.context() as patch:
-        patch.setattr(batches, "_open", refuse)
+        patch.setattr(batches, "_whole", refuse)
         assert read(logs, out=out).unreadable == 1
     row = table(out, "logs").filter(pl.col("path") == "c.log").row(0, named=True)
     assert (row["status"], row["message"], row["records"]) == ("unreadable", "Permission denied", 0)
