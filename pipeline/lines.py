@@ -275,16 +275,18 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     ]
     texts = [_ended(chunk.data) for chunk in chunks]
     buffer = texts[0] if len(texts) == 1 else b"".join(texts)
-    if buffer.isascii() and b"\0" not in buffer:  # nothing to repair, as in most batches: asked once, not log by log
+    cut = None if b"\0" in buffer or BOM_UTF8 in buffer else _split(buffer)
+    if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
     else:
         repaired = [_sound(chunk) for chunk in chunks]
         encodings = {chunk.log: encoding for chunk, (_, encoding, _) in zip(chunks, repaired, strict=True)}
         notes += [(chunk.log, *note) for chunk, (*_, odd) in zip(chunks, repaired, strict=True) for note in odd]
         texts = [_ended(data) for data, _, _ in repaired]
-        buffer = texts[0] if len(texts) == 1 else b"".join(texts)
+        cut = _split(b"".join(texts))
+    assert cut is not None, "repaired text is valid UTF-8"
+    pieces, redrawn = cut
     logs = [chunk.log for chunk in chunks]
-    pieces, redrawn = _split(buffer)
     plain = len(texts) == 1 and not redrawn
     counts = [pieces.height] if plain else [text.count(b"\n") for text in texts]
     physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
@@ -359,8 +361,9 @@ def _repaired(data: bytes) -> tuple[bytes, str]:
     return data, ""
 
 
-def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
-    """Texts in order, with `ends`: whether a line end follows (and not another redraw); and whether any redraw did."""
+def _split(buffer: bytes) -> tuple[pl.DataFrame, bool] | None:
+    """Texts in order, with `ends`: whether a line end follows (and not another redraw); and whether any redraw did.
+    None where the bytes are no valid UTF-8."""
     escapes, carriage = b"\x1b" in buffer, b"\r" in buffer
     if carriage:
         buffer = buffer.replace(b"\r\n", b"\n")
@@ -375,7 +378,10 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool]:
         buffer = buffer.replace(b"\r", _REDRAW + b"\n")
     frame = pl.DataFrame(schema={"text": pl.String})
     if buffer:
-        frame = pl.scan_lines(buffer, name="text").collect().rechunk()  # the columns beside it have one chunk as well
+        try:
+            frame = pl.scan_lines(buffer, name="text").collect().rechunk()  # columns beside it have one chunk as well
+        except pl.exceptions.ComputeError:
+            return None
     text = pl.col("text")
     # what is cleaned depends on the text's own line alone: what stands beside it in the batch must not matter
     if redrawn:

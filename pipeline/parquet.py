@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,15 +61,15 @@ def write_frame(file: Path, frame: pl.DataFrame, table: Table) -> None:
 
     schema = arrow_schema(table)
     rows = conform(frame, table, words=True)
+    parts = list(_chunks(rows))
     words = [name for name, dtype in table.schema.items() if dtype == pl.String]
     counted = [name for name, dtype in table.schema.items() if dtype.is_integer() or dtype == pl.Datetime]
     few = [name for name in counted if _is_constant(rows[name])]
-    full = {column.name for column in table.columns if column.always and not rows[column.name].null_count()}
+    full = [column.name for column in table.columns if column.always and not rows[column.name].null_count()]
+    columns = {field.name: _arrays([part[field.name] for part in parts], field.type) for field in schema}
     coded = pa.schema(
-        field.with_type(pa.dictionary(pa.int32(), field.type) if field.name in words else field.type).with_nullable(
-            field.name not in full
-        )
-        for field in schema
+        pa.field(name, arrays[0].type if arrays else schema.field(name).type, nullable=name not in full)
+        for name, arrays in columns.items()
     )
     options: dict[str, Any] = {
         "compression": "zstd",
@@ -80,9 +80,8 @@ def write_frame(file: Path, frame: pl.DataFrame, table: Table) -> None:
         "store_schema": False,  # which would hold the dictionaries: readers are to see the table's own types
     }
     with parquet.ParquetWriter(file, coded, **options) as writer:
-        for part in _chunks(rows):
-            columns = [_coded(part[name], coded.field(name).type) for name in coded.names]
-            writer.write_table(pa.Table.from_arrays(columns, schema=coded), row_group_size=ROW_GROUP_ROWS)
+        for arrays in zip(*columns.values(), strict=True):
+            writer.write_table(pa.Table.from_arrays(list(arrays), schema=coded), row_group_size=ROW_GROUP_ROWS)
         told = {"ARROW:schema": base64.b64encode(schema.serialize().to_pybytes()).decode(), **metadata_of(table)}
         writer.add_key_value_metadata(told)
 
@@ -97,21 +96,36 @@ def _chunks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
             begin = end
 
 
-def _coded(column: pl.Series, dtype: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
-    """A column as Arrow's, words as a dictionary of those that occur (without a look at each row where it is one)."""
+def _arrays(chunks: Sequence[pl.Series], dtype: "pa.DataType") -> "list[pa.Array]":
+    """A column as Arrow's; words as dictionaries where all of its chunks are such without a look at each row."""
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(dtype):
-        return column.to_arrow().cast(dtype)
+    if dtype in (pa.large_string(), pa.string()):
+        coded = [_dictionary(chunk, dtype) for chunk in chunks]
+        if all(each is not None for each in coded):
+            return coded
+        chunks = [chunk.cast(pl.String) for chunk in chunks]
+    return [_as_arrow(chunk, dtype) for chunk in chunks]
+
+
+def _dictionary(column: pl.Series, dtype: "pa.DataType") -> "pa.Array | None":
+    import pyarrow as pa
+
     if column.null_count() == len(column):
-        return pa.nulls(len(column), dtype)
+        return pa.nulls(len(column), pa.dictionary(pa.int32(), dtype))
     if isinstance(column.dtype, pl.Enum):
-        at = column.to_physical().cast(pl.Int32).to_arrow()
-        return pa.DictionaryArray.from_arrays(at, column.dtype.categories.to_arrow().cast(dtype.value_type))
+        at = column.to_physical().cast(pl.Int32)
+        return pa.DictionaryArray.from_arrays(at.to_arrow(), _as_arrow(column.dtype.categories, dtype))
     if _is_constant(column):
-        at = pl.repeat(0, len(column), dtype=pl.Int32, eager=True).to_arrow()
-        return pa.DictionaryArray.from_arrays(at, column.head(1).to_arrow().cast(dtype.value_type))
-    return column.to_arrow().cast(dtype.value_type).dictionary_encode()
+        at = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
+        return pa.DictionaryArray.from_arrays(at.to_arrow(), _as_arrow(column.head(1), dtype))
+    return None
+
+
+def _as_arrow(column: pl.Series, dtype: "pa.DataType") -> "pa.Array":
+    """The column, whose type mostly is the one that is asked for: a cast loads pyarrow's kernels, which takes 60 ms."""
+    array = column.to_arrow()
+    return array if array.type == dtype else array.cast(dtype)
 
 
 def _is_constant(column: pl.Series) -> bool:
