@@ -275,7 +275,8 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     ]
     texts = [_ended(chunk.data) for chunk in chunks]
     buffer = texts[0] if len(texts) == 1 else b"".join(texts)
-    cut = None if b"\0" in buffer or BOM_UTF8 in buffer else _split(buffer)
+    odd = b"\0" in buffer or any(chunk.first and chunk.data.startswith(BOM_UTF8) for chunk in chunks)
+    cut = None if odd else _split(buffer)
     if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
     else:
@@ -288,7 +289,7 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     pieces, redrawn = cut
     logs = [chunk.log for chunk in chunks]
     plain = len(texts) == 1 and not redrawn
-    counts = [pieces.height] if plain else [text.count(b"\n") for text in texts]
+    counts = [pieces.height] if plain else _counts(texts, pieces["text"], redrawn)
     physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
     texts.clear()
     del buffer
@@ -314,6 +315,17 @@ def split(chunks: Sequence[Chunk]) -> Lines:
         {log: encoding.name for log, encoding in encodings.items()},
         {log: encoding.confidence for log, encoding in encodings.items()},
     )
+
+
+def _counts(texts: Sequence[bytes], lines: pl.Series, redrawn: bool) -> pl.Series:
+    """Lines of each text; `lines`: those of all texts. Where these are as long as the bytes, nothing was taken out of
+    them, and their lengths say where each text ends."""
+    ends = pl.Series([len(text) for text in texts], dtype=pl.Int64).cum_sum()
+    at = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
+    if redrawn or not len(at) or at[-1] != ends[-1]:
+        return pl.Series([text.count(b"\n") for text in texts], dtype=pl.Int64)
+    last = at.search_sorted(ends, side="right").cast(pl.Int64)
+    return last - last.shift(1, fill_value=0)
 
 
 def _ended(data: bytes) -> bytes:
