@@ -342,7 +342,7 @@ class Writer:
             for part, file in parts.items():
                 if not file.is_relative_to(self._staging):
                     parts[part] = self._stage(table, _scan(table, [file]))
-            parts[EMPTY] = self._stage(table, table.empty())
+            parts[EMPTY] = self._stage(table, table.empty().lazy())
 
     def _compact(self, plan: Parts) -> None:
         """Merge many small groups. Only those that `new_part` named: a part that is replaced by name keeps its name."""
