@@ -113,7 +113,7 @@ def derive(verdict: Verdict, most: int = 8) -> Derivation:
         tuple(_sentence(one, verdict) for one in verdict.explanations[1 : most + 1] if tells),
         tuple(_proved(verdict)),
         tuple(f"{WORDS.get(c.name, c.name)} = {_value(c)} ({_source(c)})" for c in verdict.contradicted),
-        tuple(_open(first)) if first and tells else (),
+        tuple(_open(first, verdict)) if first and tells else (),
         tuple(WORDS.get(name, name) for name in verdict.would_decide),
     )
 
@@ -318,7 +318,8 @@ def _sentence(one: Explanation, verdict: Verdict) -> str:
             numbers.append(f"{_span(span)} {noun.replace('*', many)}")
     if one.drop_last is not None and not verdict.claims.of("drop_last"):
         numbers.append(f"last batch {'dropped' if one.drop_last else 'kept'}")
-    return f"{'far-fetched: ' if one.far else ''}{'; '.join(told) or 'by default'}: {', '.join(numbers)} ({one.rule})"
+    known = f": {', '.join(numbers)}" if numbers else ""
+    return f"{'far-fetched: ' if one.far else ''}{'; '.join(told) or 'by default'}{known} ({one.rule})"
 
 
 NOUNS = {
@@ -341,11 +342,18 @@ def _proved(verdict: Verdict) -> Iterable[str]:
             yield f"{WORDS.get(name, name)} = {told}"
 
 
-def _open(one: Explanation) -> Iterable[str]:
-    for name, (low, high) in one.ranges.items():
+def _open(one: Explanation, verdict: Verdict) -> Iterable[str]:
+    """What the first explanation leaves open, as far as all that let no claim go leave it open."""
+    fitting = [each for each in verdict.explanations if each.contradicts == one.contradicts and not each.far]
+    for name in one.ranges:
         if name in ("updates_per_epoch", "updates_planned") and one.grad_accum is None:
             continue
-        yield f"{WORDS.get(name, name)}: {_span((low, float('inf') if high is None else high))}"
+        bounds = [spans(each, "epochs" if name == "epochs_planned" else name) for each in (one, *fitting)]
+        if None in bounds:
+            yield f"{WORDS.get(name, name)}: nothing bounds them"
+            continue
+        known = [bound for bound in bounds if bound is not None]
+        yield f"{WORDS.get(name, name)}: {_span((min(low for low, _ in known), max(high for _, high in known)))}"
     if one.grad_accum is None and "grad_accum" not in one.ranges:
         yield f"{WORDS['grad_accum']}: nothing says it"
 

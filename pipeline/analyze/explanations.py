@@ -216,7 +216,8 @@ def _assumed(box: Box, case: Case, sampler: Sampler) -> tuple[tuple[str, ...], f
         told.append(f"the epochs are gone through {_times(box['C'])} (cycles)")
         cost, plain = cost + CYCLES, False
     if not rule.whole:
-        told.append("the run is planned in iterations and ends inside an epoch")
+        planned = "iterations" if "iters_planned" in case.claimed else "updates"
+        told.append(f"the run is planned in {planned} and ends inside an epoch")
         cost, plain = cost + INSIDE, False
     low, high = box["W"]
     if "world_size" not in case.claimed and rule.related:

@@ -235,7 +235,9 @@ def _variants(box: Box, claimed: frozenset[str], samples: bool) -> Iterable[Vari
         loose = {name: r for name, r in box.items() if name not in "Rr"}
         loose |= {"N": (1, box["R"][1] * (box["r"][1] if "repeats" in claimed else 1)), "r": (1, 1)}
         yield Variant(loose, filtered=True)
-    if "epochs_planned" not in claimed and "iters_planned" in claimed and (samples or "iters_per_epoch" in claimed):
+    by_iters = "iters_planned" in claimed and (samples or "iters_per_epoch" in claimed)
+    by_updates = "updates_planned" in claimed and "iters_planned" not in claimed
+    if "epochs_planned" not in claimed and (by_iters or by_updates):
         yield Variant(loose | {"E": (1, ENDLESS)}, whole=False, filtered="R" in box)
     if "cycles" not in claimed and claimed >= {"iters_planned", "epochs_planned", "iters_per_epoch"}:
         yield Variant(box | {"C": (2, 10**5)}, cycled=True)

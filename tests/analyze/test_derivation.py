@@ -137,3 +137,11 @@ def test_proved_numbers_are_whole() -> None:
     """38 updates an epoch, not 38.0."""
     numbers = {"num_samples": 1221, "batch_size": 4, "grad_accum": 8, "epochs_planned": 3, "updates_planned": 114}
     assert "updates an epoch = 38" in board("huggingface", **numbers).proved
+
+
+def test_a_run_that_is_planned_in_updates_bounds_no_samples() -> None:
+    """800 updates of 32 samples: 25,600 samples, or more of which a part is drawn."""
+    seen = board("transformers 4.49.0", batch_size=4, grad_accum=4, world_size=2, updates_planned=800)
+    assert any("planned in updates and ends inside an epoch" in sentence for sentence in seen.others)
+    assert "samples: nothing bounds them" in seen.open
+    assert seen.proved == ("samples an update = 32",)
