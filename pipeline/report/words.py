@@ -162,7 +162,7 @@ def one_line(text: str | None, limit: int = 300) -> str:
     """
     if not text:
         return ""
-    if len(text) <= limit and text.isascii() and text.isprintable() and "  " not in text:
+    if len(text) <= limit and text.isprintable() and "  " not in text:
         return text.strip()
     text = ESCAPE_SEQUENCE.sub("", text[: limit * 20])
     kept = (_shown(character) for character in text)
