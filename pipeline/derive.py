@@ -33,6 +33,7 @@ from .analyze import (
     stages,
     state,
     timeline,
+    update_counters,
     verdicts,
 )
 from .analyze.solve import solve
@@ -147,9 +148,8 @@ def analyze(
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
-    facts = pl.concat(
-        [resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming"), told]
-    )
+    said_by_logs = resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
+    facts = pl.concat([said_by_logs, told, update_counters.statements(attempts).select(told.columns)])
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
     said = runs.assembled(
@@ -167,11 +167,11 @@ def analyze(
     claims = evidence.with_texts(claims, parsed["sources"])
     judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
     headline = runs.headline(said, judged.agreed, logs, now)
-    counted = sample_counters.as_counted(headline)
+    counted = update_counters.as_counted(sample_counters.as_counted(headline))
     inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
-    attempts = sample_counters.of_attempts(attempts, headline)
+    attempts = update_counters.of_attempts(sample_counters.of_attempts(attempts, headline), headline)
     planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
     compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
     more = [
@@ -226,6 +226,7 @@ class Batches:
         self, parsed: Mapping[str, pl.LazyFrame], events: pl.DataFrame, speaking: pl.DataFrame, logs: pl.DataFrame
     ) -> None:
         self.parsed, self.events, self.logs = parsed, events, logs
+        self.updates = update_counters.totals(parsed["facts"]).collect(engine="streaming")
         alone = speaking.filter(pl.col("leader").is_null())
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
@@ -278,7 +279,8 @@ class Batches:
     def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))
         turns = bars.turns(rows)
-        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns))
+        stated = self.updates.join(speaking.select("log_id", "log"), on="log_id").drop("log_id")
+        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns), stated)
         return chosen, bars.paced(rows, chosen)
 
 

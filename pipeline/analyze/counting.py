@@ -130,7 +130,7 @@ def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def plan(runs: pl.DataFrame) -> pl.DataFrame:
-    """T: as printed or stated, else C · E · I with the source of E; and how many epochs are done.
+    """T: as printed or stated, else C · E · I with the source of E (inferred where I is); and how many epochs are done.
 
     C are the cycles that have begun: each states its own plan, and none says how many will come.
     """
@@ -142,6 +142,8 @@ def plan(runs: pl.DataFrame) -> pl.DataFrame:
         iters_planned=pl.coalesce("total", in_all, reached),
         iters_planned_from=pl.when(pl.col("total").is_not_null())
         .then("total_from")
+        .when(in_all.is_not_null() & (pl.col("iters_per_epoch_from") == "inferred"))
+        .then(pl.lit("inferred"))
         .when(in_all.is_not_null())
         .then("epochs_planned_from")
         .when(reached.is_not_null())
