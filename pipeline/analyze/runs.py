@@ -47,7 +47,8 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("first_epoch").min() == 0).then(1).otherwise(0).alias("epochs_from_0"),
             pl.when(pl.col("iters").count() > 0).then(pl.col("iters").sum()).alias("iters_run"),
             pl.col("superseded_iters").sum(),
-            (pl.col("iters") * pl.col("s_per_iter_mean")).sum().alias("counted_s"),
+            # a bar's mean pace is that of stretches of equal time: it may give more than the bar took
+            pl.min_horizontal(pl.col("iters") * pl.col("s_per_iter_mean"), "elapsed_s").sum().alias("counted_s"),
             pl.col("memory_peak_mib").max(),
             pl.col("nan_losses").sum(),
             # an attempt whose counter never started again is one turn of a run in which another's did
