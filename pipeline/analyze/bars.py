@@ -244,6 +244,34 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([ticks.join(enough, on=["log", "turn"], how="semi"), whole]).filter(pl.col("value") > 0)
 
 
+def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the speaking bars that show a learning rate, as `plateaus.points` asks for them, with log, attempt.
+
+    A bar that counts updates gives them in order alone: where they stand in iterations is not known.
+    """
+    bar = ["log", "kind", "total", "turn"]
+    shown = rows.filter(pl.col("lr").is_not_null()).join(
+        chosen.select(*bar, "attempt", "epoch", "of_updates", offset=pl.col("end") - pl.col("last_n")),
+        on=bar,
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    return shown.select(
+        "log",
+        "attempt",
+        "key",
+        "line",
+        "lr",
+        "epoch",
+        aid=pl.struct("log", "attempt").rank("dense"),
+        done=pl.when(~pl.col("of_updates")).then(pl.col("n") + pl.col("offset")),
+        cycle=pl.lit(1, pl.Int32),
+        base=pl.lit(0, pl.Int64),
+        since=pl.lit(None, pl.Int64),
+        train=pl.lit(value=True),
+    )
+
+
 def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
     """The attempts of `spoken_turns`, in the columns of `timeline.MEASURED`. One that counts updates has no epoch."""
     own = ["log", "attempt"]

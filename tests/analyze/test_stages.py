@@ -37,9 +37,10 @@ def series(
             "cycle": 1,
             "epoch": epochs,
             "lr": [show(rate) for rate in rates],
+            "since": None,
             "run": "a-1",
         },
-        schema_overrides={"cycle": pl.Int32, "epoch": pl.Int64, "done": pl.Int64},
+        schema_overrides={"cycle": pl.Int32, "epoch": pl.Int64, "done": pl.Int64, "since": pl.Int64},
     )
 
 
