@@ -200,19 +200,15 @@ def last_lines(train: pl.DataFrame) -> pl.DataFrame:
 
 def rate_periods(train: pl.DataFrame) -> pl.DataFrame:
     """A, where every iteration of numbered epochs is printed and the learning rate changes at every A-th."""
-    shown = train.filter((pl.col("lr") > 0) & pl.col("lr").is_finite() & pl.col("epoch").is_not_null())
-    dense = (
+    whole = train.group_by("aid").agg(every=pl.col("done").max() - pl.col("done").min() + 1 == pl.len())
+    dense = train.join(whole.filter("every"), on="aid", how="semi", maintain_order="left")
+    shown = dense.filter((pl.col("lr") > 0) & pl.col("lr").is_finite() & pl.col("epoch").is_not_null())
+    changing = (
         shown.group_by("aid")
-        .agg(
-            rows=pl.len(),
-            least=pl.col("done").diff().min(),
-            most=pl.col("done").diff().max(),
-            changes=(pl.col("lr").diff() != 0).sum(),
-        )
-        .filter((pl.col("least") == 1) & (pl.col("most") == 1))
-        .filter(pl.col("changes").is_between(lr_periods.FEWEST, pl.col("rows") // 2))
+        .agg(rows=pl.len(), steps=(pl.col("done").diff() != 1).sum(), changes=(pl.col("lr").diff() != 0).sum())
+        .filter((pl.col("steps") == 0) & pl.col("changes").is_between(lr_periods.FEWEST, pl.col("rows") // 2))
     )
-    points = shown.join(dense, on="aid", how="semi", maintain_order="left").with_columns(
+    points = shown.join(changing, on="aid", how="semi", maintain_order="left").with_columns(
         since=pl.lit(None, pl.Int64), log_id=pl.col("log").cast(pl.String), run="aid"
     )
     if not points.height:
