@@ -77,8 +77,10 @@ class Updates:
     """What becomes of windows of A iterations that an epoch, or the run, leaves unfinished.
 
     tail: what happens to the last window, in words. formula: U, as text. run: U(T, I, A) of a whole run. epoch: the
-    least and the most updates of one epoch, (I, A). per_epoch: updates are planned epoch by epoch. carries: a window
-    goes on over the end of an epoch. example: I, E, A to U.
+    least and the most updates of an epoch that another one follows, (I, A). The last epoch of a run may hold one more
+    than the most where windows are carried and the last one is flushed: of 2 epochs of 5 iterations by 3, the first
+    holds the update at 3, the second those at 6, 9 and 10. per_epoch: updates are planned epoch by epoch. carries: a
+    window goes on over the end of an epoch. example: I, E, A to U.
     """
 
     name: str
@@ -93,6 +95,12 @@ class Updates:
     before: Version | None = None
     per_epoch: bool = False
     carries: bool = False
+
+    def so_far(self, t: Count, i: Count, a: Count) -> Count:
+        """Updates that T iterations have come to while the run goes on: the window that is open is none."""
+        if self.carries:
+            return t // a
+        return t // i * ceil(i, a) + (t - t // i * i) // a
 
 
 def ceil(numerator: Count, denominator: Count) -> Count:
@@ -471,6 +479,14 @@ def frameworks(name: str | None) -> tuple[tuple[str, ...], Version]:
     if plain in FRAMEWORKS:
         return FRAMEWORKS[plain], version
     return ((plain,), version) if plain in KNOWN else ((), version)
+
+
+def windows(framework: str | None) -> tuple[Updates, ...]:
+    """What may become of windows under a framework, by the name of a format, where iterations are counted; for one that
+    is not known all that is known of any. The Hugging Face Trainer counts updates, and is none of these."""
+    meant, version = frameworks(framework)
+    own = tuple(rule for rule in UPDATES if set(meant) & set(rule.frameworks) and in_versions(rule, version))
+    return own or tuple(rule for rule in UPDATES if rule.frameworks != ("huggingface",))
 
 
 def in_versions(rule: Sampler | Updates, version: Version) -> bool:
