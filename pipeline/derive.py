@@ -24,6 +24,7 @@ from .analyze import (
     pace,
     plateaus,
     quotations,
+    rates,
     resolve,
     runs,
     sample_counters,
@@ -33,6 +34,7 @@ from .analyze import (
     stages,
     state,
     timeline,
+    update_counters,
     verdicts,
 )
 from .analyze.solve import solve
@@ -147,9 +149,8 @@ def analyze(
     copied = copies.placed(doubled, attempts, measured)
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
-    facts = pl.concat(
-        [resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming"), told]
-    )
+    said_by_logs = resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
+    facts = pl.concat([said_by_logs, told, update_counters.statements(attempts).select(told.columns)])
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
     said = runs.assembled(
@@ -167,11 +168,11 @@ def analyze(
     claims = evidence.with_texts(claims, parsed["sources"])
     judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
     headline = runs.headline(said, judged.agreed, logs, now)
-    counted = sample_counters.as_counted(headline)
+    counted = update_counters.as_counted(sample_counters.as_counted(headline))
     inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
-    attempts = sample_counters.of_attempts(attempts, headline)
+    attempts = update_counters.of_attempts(sample_counters.of_attempts(attempts, headline), headline)
     planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
     compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
     more = [
@@ -215,6 +216,7 @@ class Batch:
     clocks: pl.DataFrame
     bar_turns: pl.DataFrame
     bar_paces: pl.DataFrame
+    bar_rates: pl.DataFrame
     marks: pl.DataFrame
     cycles: pl.DataFrame
 
@@ -226,6 +228,8 @@ class Batches:
         self, parsed: Mapping[str, pl.LazyFrame], events: pl.DataFrame, speaking: pl.DataFrame, logs: pl.DataFrame
     ) -> None:
         self.parsed, self.events, self.logs = parsed, events, logs
+        self.rates = rates.printed(parsed["metrics"]).collect(engine="streaming")
+        self.updates = update_counters.totals(parsed["facts"]).collect(engine="streaming")
         alone = speaking.filter(pl.col("leader").is_null())
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
@@ -253,7 +257,8 @@ class Batches:
         text = speaking.filter(~pl.col("is_bar"))
         events = timeline.keyed(self.events, speaking)
         stamps = timeline.keyed(clocks.collect(), speaking)
-        rows = timeline.in_order(timeline.rows(progress, text).collect(engine="streaming"))
+        rows = rates.beside(timeline.rows(progress, text).collect(engine="streaming"), self.rates, text)
+        rows = timeline.in_order(rows)
         rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
@@ -275,11 +280,15 @@ class Batches:
         numbered, cuts = cycles.numbered(judged), cycles.merged(cuts, judged)
         return cycles.counted(rows, numbered), cuts, cycles.table(numbered, cuts, speaking)
 
-    def read_bars(self, progress: pl.LazyFrame, speaking: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        rows = bars.turned(timeline.in_order(bars.rows(progress, speaking).collect(engine="streaming")))
+    def read_bars(
+        self, progress: pl.LazyFrame, speaking: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        rows = rates.beside(bars.rows(progress, speaking).collect(engine="streaming"), self.rates, speaking)
+        rows = bars.turned(timeline.in_order(rows))
         turns = bars.turns(rows)
-        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns))
-        return chosen, bars.paced(rows, chosen)
+        stated = self.updates.join(speaking.select("log_id", "log"), on="log_id").drop("log_id")
+        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns), stated)
+        return chosen, bars.paced(rows, chosen), bars.rates(rows, chosen)
 
 
 def attempts_of(batch: Batch) -> pl.DataFrame:
@@ -306,7 +315,12 @@ def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> p
 
 
 def stages_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
-    printed = plateaus.points(batch.rows, batch.cuts, batch.speaking, attempts, headline)
+    rows = rates.held(batch.rows, batch.events, batch.cuts)
+    by_bars = batch.bar_rates
+    printed = pl.concat(
+        plateaus.points(shown, cuts, batch.speaking, attempts, headline)
+        for shown, cuts in ((rows, batch.cuts), (by_bars, by_bars.select("aid", "log", "attempt").unique()))
+    )
     return stages.table(printed, headline, batch.events)
 
 

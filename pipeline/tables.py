@@ -485,6 +485,27 @@ CLAIMS = declare(
     """,
 )
 
+QUANTITIES = {
+    "num_samples": "samples",
+    "raw_samples": "raw samples",
+    "repeats": "repeats",
+    "batch_size": "micro-batch",
+    "grad_accum": "accumulation",
+    "epochs_planned": "epochs",
+    "cycles": "cycles",
+    "world_size": "ranks",
+    "drop_last": "last batch dropped",
+    "iters_per_epoch": "iterations an epoch",
+    "iters_planned": "iterations in all",
+    "updates_per_epoch": "updates an epoch",
+    "updates_planned": "updates in all",
+    "global_batch": "samples an update",
+    "sampler_batch": "samples that the sampler fills up to",
+    "gpus_visible": "GPUs visible",
+    "sequence_parallel": "ranks that share a sample",
+}
+"""What a person calls the quantities that `claims` names."""
+
 EXPLANATIONS = declare(
     "explanations",
     1,

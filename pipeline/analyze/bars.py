@@ -162,23 +162,35 @@ def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
-    """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations up to each."""
+def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame:
+    """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations up to each.
+
+    `of_updates` (log, total, told) names totals that are a stated number of updates: the turns of such a bar are
+    attempts without epochs, each with its own count. Where only an argument states it (not `told` by a result), or the
+    bar is that of a numbered epoch, a bar that begins anew is taken for one of epochs.
+    """
     chosen = (
         turns.join(
             bars.select("log", "kind", "total", "turns", "outer_total", "outer_n", "other_bars"),
             on=["log", "kind", "total"],
             nulls_equal=True,
         )
+        .join(of_updates, on=["log", "total"], how="left")
         .sort("log", "turn")
-        .with_columns(zero_based=(pl.col("named_epoch").min() == 0).over("log"))
+        .with_columns(
+            zero_based=(pl.col("named_epoch").min() == 0).over("log"),
+            of_updates=(pl.col("told").is_not_null() & (pl.col("told") | (pl.col("turns") == 1)))
+            & pl.col("named_epoch").is_null(),
+            nth=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("log"),
+        )
     )
     named = pl.col("named_epoch") + pl.col("zero_based").cast(pl.Int64)
     in_step = (named.diff().over("log").fill_null(1) == 1).all().over("log") & named.is_not_null().all().over("log")
     before = pl.col("last_n").cum_sum().over("log") - pl.col("last_n")
     chosen = chosen.with_columns(
-        epoch=pl.when(in_step).then(named).otherwise(pl.int_range(1, pl.len() + 1).over("log")),
-        before=before,
+        attempt=pl.when("of_updates").then("nth").otherwise(1),
+        epoch=pl.when("of_updates").then(None).when(in_step).then(named).otherwise(pl.col("nth").cast(pl.Int64)),
+        before=pl.when("of_updates").then(0).otherwise(before),
         in_step=in_step,
     )
     skipped = (
@@ -232,12 +244,42 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([ticks.join(enough, on=["log", "turn"], how="semi"), whole]).filter(pl.col("value") > 0)
 
 
+def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the speaking bars that show a learning rate, as `plateaus.points` asks for them, with log, attempt.
+
+    A bar that counts updates gives them in order alone: where they stand in iterations is not known.
+    """
+    bar = ["log", "kind", "total", "turn"]
+    shown = rows.filter(pl.col("lr").is_not_null()).join(
+        chosen.select(*bar, "attempt", "epoch", "of_updates", offset=pl.col("end") - pl.col("last_n")),
+        on=bar,
+        nulls_equal=True,
+        maintain_order="left",
+    )
+    return shown.select(
+        "log",
+        "attempt",
+        "key",
+        "line",
+        "lr",
+        "epoch",
+        aid=pl.struct("log", "attempt").rank("dense"),
+        done=pl.when(~pl.col("of_updates")).then(pl.col("n") + pl.col("offset")),
+        cycle=pl.lit(1, pl.Int32),
+        base=pl.lit(0, pl.Int64),
+        since=pl.lit(None, pl.Int64),
+        train=pl.lit(value=True),
+    )
+
+
 def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
-    """One attempt per log of `spoken_turns`, in the columns of `timeline.MEASURED`."""
-    trusted = pl.col("by_clock") | ~pl.col("by_clock").any().over("log")
+    """The attempts of `spoken_turns`, in the columns of `timeline.MEASURED`. One that counts updates has no epoch."""
+    own = ["log", "attempt"]
+    trusted = pl.col("by_clock") | ~pl.col("by_clock").any().over(own)
     pace = (
-        paced.filter(trusted)
-        .group_by("log")
+        paced.join(chosen.select("log", "turn", "attempt"), on=["log", "turn"])
+        .filter(trusted)
+        .group_by(own)
         .agg(
             *spread(pl.col("value"), "s_per_iter"),
             pl.when(pl.col("by_clock").all())
@@ -246,31 +288,43 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
             .alias("s_per_iter_from"),
         )
     )
-    stamps = clocks.group_by("log").agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
     single = pl.when((pl.len() == 1) & pl.col("named_epoch").is_null().all()).then(1)
-    frame = chosen.group_by("log", maintain_order=True).agg(
-        pl.col("first_line").min().alias("first_record_line"),
-        pl.col("last_line").max(),
-        (pl.col("end") - pl.col("start")).sum().alias("iters"),
-        pl.col("frames").sum().cast(pl.Int64).alias("train_records"),
-        pl.col("start").first().alias("start_iter"),
-        pl.col("end").last().alias("last_iter"),
-        pl.col("last_line").last().alias("last_record_line"),
-        pl.col("total").last().alias("iters_per_epoch"),
-        product(pl.col("total").last(), pl.coalesce(pl.col("epochs_planned").last(), single)).alias("iters_planned"),
-        pl.col("epochs_planned").last(),
-        small("epoch").last().alias("last_epoch"),
-        pl.col("spent_s").sum().alias("elapsed_s"),
-        pl.col("last_eta_s").last().alias("eta_s"),
+    begins = pl.col("last_line").shift(1).over("log") + 1
+    frame = (
+        chosen.with_columns(begins=begins)
+        .group_by(own, maintain_order=True)
+        .agg(
+            pl.when(pl.col("attempt").first() > 1).then(pl.col("begins").first()).otherwise(1).alias("first_line"),
+            pl.col("first_line").min().alias("first_record_line"),
+            pl.col("last_line").max(),
+            (pl.col("end") - pl.col("start")).sum().alias("iters"),
+            pl.col("frames").sum().cast(pl.Int64).alias("train_records"),
+            pl.col("start").first().alias("start_iter"),
+            pl.col("end").last().alias("last_iter"),
+            pl.col("last_line").last().alias("last_record_line"),
+            pl.col("total").last().alias("iters_per_epoch"),
+            product(pl.col("total").last(), pl.coalesce(pl.col("epochs_planned").last(), single)).alias(
+                "iters_planned"
+            ),
+            pl.col("epochs_planned").last(),
+            small("epoch").last().alias("last_epoch"),
+            pl.col("spent_s").sum().alias("elapsed_s"),
+            pl.col("last_eta_s").last().alias("eta_s"),
+        )
+    )
+    begun = frame.select(*own, "first_line").sort("first_line")
+    stamps = (
+        clocks.sort("line")
+        .join_asof(begun, left_on="line", right_on="first_line", by="log", check_sortedness=False)
+        .group_by(own)
+        .agg(started_at=pl.col("logged_at").min(), ended_at=pl.col("logged_at").max())
     )
     known = (
-        frame.join(pace, on="log", how="left")
-        .join(stamps, on="log", how="left")
+        frame.join(pace, on=own, how="left")
+        .join(stamps, on=own, how="left")
         .join(speaking.select("log", "log_id", "format", "folder", "parent", "path"), on="log")
         .with_columns(
-            attempt=pl.lit(1, pl.Int32),
-            begun_by=pl.lit("log"),
-            first_line=pl.lit(1, pl.Int64),
+            begun_by=pl.when(pl.col("attempt") == 1).then(pl.lit("log")).otherwise(pl.lit("counter")),
             first_iter=pl.col("start_iter"),
             last_record_iter=pl.col("last_iter"),
         )
@@ -287,6 +341,7 @@ def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataF
     )
     return (
         chosen.select("log", "turn", "epoch")
+        .drop_nulls("epoch")
         .join(pace, on=["log", "turn"])
         .join(speaking.select("log", "log_id"), on="log")
         .group_by("log_id", "epoch")

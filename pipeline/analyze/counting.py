@@ -4,8 +4,11 @@ Notation in formulas: N samples, B per-rank batch, W ranks, A iterations per upd
 T iterations in all. Only direct identities are used here; solving for what no log says is left to its own room.
 """
 
+from collections.abc import Callable
+
 import polars as pl
 
+from .identities import Updates, windows
 from .stats import ceil_div, product
 
 INFINITE = "InfiniteSampler"
@@ -130,7 +133,7 @@ def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def plan(runs: pl.DataFrame) -> pl.DataFrame:
-    """T: as printed or stated, else C · E · I with the source of E; and how many epochs are done.
+    """T: as printed or stated, else C · E · I with the source of E (inferred where I is); and how many epochs are done.
 
     C are the cycles that have begun: each states its own plan, and none says how many will come.
     """
@@ -142,6 +145,8 @@ def plan(runs: pl.DataFrame) -> pl.DataFrame:
         iters_planned=pl.coalesce("total", in_all, reached),
         iters_planned_from=pl.when(pl.col("total").is_not_null())
         .then("total_from")
+        .when(in_all.is_not_null() & (pl.col("iters_per_epoch_from") == "inferred"))
+        .then(pl.lit("inferred"))
         .when(in_all.is_not_null())
         .then("epochs_planned_from")
         .when(reached.is_not_null())
@@ -150,25 +155,37 @@ def plan(runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def windowed(runs: pl.DataFrame, counted: Callable[[Updates, pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    """Updates of each run where all rules that its format may follow agree (`identities.windows`), else null. `counted`
+    gives them of one rule, I and A."""
+    i, a = pl.col("iters_per_epoch"), pl.col("grad_accum")
+    found = pl.lit(None, pl.Int64)
+    for name in runs["format"].unique().sort():
+        ways = [counted(rule, i, a) for rule in windows(name)]
+        agree = pl.all_horizontal(way == ways[0] for way in ways)
+        found = pl.when((pl.col("format") == name) & agree).then(ways[0]).otherwise(found)
+    return found
+
+
 def updates(runs: pl.DataFrame) -> pl.DataFrame:
-    """U = ⌈T/A⌉ over the whole run for mmengine and xtuner 0.x: windows are carried over epochs and flushed at the end
-    (OptimWrapper.should_update, mmengine 0.1.0 to 0.10.7). Before the end only whole windows are updates. What other
-    formats do with a last partial window is not known here: their updates are counted only where A divides.
+    """U from T, I and A by the rules of `identities.UPDATES`. A run that has not reached its plan has flushed nothing
+    at its end; where no plan is known, both have to come to the same.
     """
     a, done, total = pl.col("grad_accum"), pl.col("iters_done"), pl.col("iters_planned")
-    flushes = pl.col("format") == "mmengine"
-    clear = flushes | (a == 1)
-    ended = flushes & (done >= total).fill_null(False)
+
+    def of_done(rule: Updates, i: pl.Expr, a: pl.Expr) -> pl.Expr:
+        whole, so_far = rule.run(done, i, a), rule.so_far(done, i, a)
+        open_ = total.is_null() & (whole != so_far)
+        return pl.when((done >= total) & ~open_).then(whole).when(~open_).then(so_far)
+
     parallel = pl.col("sequence_parallel").fill_null(1)
     per_update = product(pl.col("batch_size"), a, pl.col("world_size"))
-    done_updates = pl.when(ended).then(ceil_div(done, a)).when(clear | (done % a == 0)).then(done // a)
+    done_updates = pl.when(a == 1).then(done).otherwise(windowed(runs, of_done))
+    all_updates = windowed(runs, lambda rule, i, a: rule.run(total, i, a))
     return runs.with_columns(
         updates_done=done_updates,
         updates_done_from=pl.when(done_updates.is_not_null()).then("grad_accum_from"),
-        updates_planned=pl.coalesce(
-            pl.when(flushes).then(ceil_div(total, a)).when(clear | (total % a == 0)).then(total // a),
-            "agreed_updates_planned",
-        ),
+        updates_planned=pl.coalesce(pl.when(a == 1).then(total).otherwise(all_updates), "agreed_updates_planned"),
         updates_per_epoch=pl.coalesce("agreed_updates_per_epoch", pl.col("iters_per_epoch") / a),
         global_batch=pl.when(per_update % parallel == 0).then(per_update // parallel),
     )

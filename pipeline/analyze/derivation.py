@@ -6,31 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..tables import QUANTITIES
 from .claims import Claim, Explanation, Verdict
 from .explanations import spans
 from .identities import SAMPLERS, UPDATES, Sampler, Updates, ceil
 
-WORDS = {
-    "num_samples": "samples",
-    "raw_samples": "raw samples",
-    "repeats": "repeats",
-    "batch_size": "batch",
-    "grad_accum": "accumulation",
-    "epochs_planned": "epochs",
-    "epochs": "epochs",
-    "cycles": "cycles",
-    "world_size": "ranks",
-    "drop_last": "last batch dropped",
-    "iters_per_epoch": "iterations an epoch",
-    "iters_planned": "iterations in all",
-    "updates_per_epoch": "updates an epoch",
-    "updates_planned": "updates in all",
-    "global_batch": "samples an update",
-    "sampler_batch": "samples that the sampler fills up to",
-    "gpus_visible": "GPUs visible",
-    "sequence_parallel": "ranks that share a sequence",
-}
-"""How a quantity is called in a sentence."""
+WORDS = {**QUANTITIES, "epochs": QUANTITIES["epochs_planned"]}
+"""How a quantity is called in a sentence: explanations hold the epochs of one cycle."""
 SOURCES = {
     "user": "you",
     "log": "printed in the log",

@@ -6,7 +6,7 @@ source states twice and differently in one attempt is none: nobody can tell whic
 
 import polars as pl
 
-from . import resolve, timeline
+from . import resolve, timeline, update_counters
 from .claims import NAMES
 from .stats import ceil_div
 
@@ -92,24 +92,19 @@ def totals(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def of_bars(attempts: pl.DataFrame, stated: pl.DataFrame) -> pl.DataFrame:
-    """What a bar's total is: the updates or the samples where the log states as many of them, the iterations of an
-    epoch where the bar begins anew with each epoch, else those of the whole run."""
+    """What a bar's total is: the updates where it counts them (`update_counters`), the samples where the log states as
+    many of them, the iterations of an epoch where the bar begins anew with each epoch, else those of the whole run."""
     bars = attempts.filter(BARS_SPEAK & (pl.col("iters_per_epoch") > 0)).rename({"iters_per_epoch": "total"})
-    same = {
-        name: bars.join(
-            stated.filter(pl.col("name") == name).select("run_id", total=pl.col("number").cast(pl.Int64, strict=False)),
-            on=["run_id", "total"],
-            how="semi",
-        ).select("run_id", pl.lit(True).alias(name))
-        for name in ("updates_planned", "num_samples")
-    }
-    for name, of_runs in same.items():
-        bars = bars.join(of_runs.unique(), on="run_id", how="left").with_columns(pl.col(name).fill_null(False))
+    samples = stated.filter(pl.col("name") == "num_samples").select(
+        "run_id", total=pl.col("number").cast(pl.Int64, strict=False)
+    )
+    of_samples = bars.join(samples, on=["run_id", "total"], how="semi").select("run_id", of_samples=True).unique()
+    bars = bars.join(of_samples, on="run_id", how="left")
     anew = (pl.col("last_epoch") > 1) | pl.col("epochs_planned").is_not_null()
     kind = (
-        pl.when("updates_planned")
+        pl.when(update_counters.NO_EPOCH)
         .then(pl.lit("updates_planned"))
-        .when("num_samples")
+        .when(pl.col("of_samples").fill_null(False))
         .then(pl.lit("num_samples"))
         .when(anew)
         .then(pl.lit("iters_per_epoch"))

@@ -9,7 +9,7 @@ The functions are written with + - * // alone: they count with Python's whole nu
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Count = Any
@@ -77,8 +77,10 @@ class Updates:
     """What becomes of windows of A iterations that an epoch, or the run, leaves unfinished.
 
     tail: what happens to the last window, in words. formula: U, as text. run: U(T, I, A) of a whole run. epoch: the
-    least and the most updates of one epoch, (I, A). per_epoch: updates are planned epoch by epoch. carries: a window
-    goes on over the end of an epoch. example: I, E, A to U.
+    least and the most updates of an epoch that another one follows, (I, A). The last epoch of a run may hold one more
+    than the most where windows are carried and the last one is flushed: of 2 epochs of 5 iterations by 3, the first
+    holds the update at 3, the second those at 6, 9 and 10. per_epoch: updates are planned epoch by epoch. carries: a
+    window goes on over the end of an epoch. example: I, E, A to U.
     """
 
     name: str
@@ -93,6 +95,12 @@ class Updates:
     before: Version | None = None
     per_epoch: bool = False
     carries: bool = False
+
+    def so_far(self, t: Count, i: Count, a: Count) -> Count:
+        """Updates that T iterations have come to while the run goes on: the window that is open is none."""
+        if self.carries:
+            return t // a
+        return t // i * ceil(i, a) + (t - t // i * i) // a
 
 
 def ceil(numerator: Count, denominator: Count) -> Count:
@@ -347,6 +355,39 @@ def one_or_down(i: Count, a: Count) -> Count:
     return at_least_one(i // a)
 
 
+EACH_EPOCH = Updates(
+    "flushed at each epoch's end",
+    ("torch", "lightning", "timm", "fairseq", "accelerate", "paddle"),
+    "the last window of each epoch is applied as it is",
+    "E·⌈I/A⌉",
+    flushed,
+    (ceil, ceil),
+    {"I": 63, "E": 2, "A": 8, "U": 16},
+    versions="Lightning, timm, fairseq, accelerate.accumulate",
+    per_epoch=True,
+)
+TRAINER = replace(  # the example is one run, by each version of the Trainer
+    EACH_EPOCH, frameworks=("huggingface",), example={"I": 306, "E": 3, "A": 8, "U": 117}
+)
+PLANNED_DOWN = replace(
+    TRAINER,
+    formula="E·max(1, ⌊I/A⌋)",
+    run=cut_short,
+    epoch=(one_or_down, one_or_down),
+    example={**TRAINER.example, "U": 114},
+)
+LOST = Updates(
+    "carried, lost at the end",
+    ("torch", "keras", "deepspeed", "ultralytics"),
+    "a window goes on over the end of an epoch; the last one of the run is never applied",
+    "⌊T/A⌋",
+    carried_lost,
+    (down, ceil),
+    {"I": 32, "E": 2, "A": 5, "U": 12},
+    versions="Keras 3 (gradient_accumulation_steps), DeepSpeed's engine, ultralytics after its warm-up",
+    carries=True,
+)
+
 UPDATES = (
     Updates(
         "carried, flushed at the end",
@@ -359,77 +400,34 @@ UPDATES = (
         versions="mmengine 0.1.0 to 0.10.7 (OptimWrapper), mmcv 1 (GradientCumulative)",
         carries=True,
     ),
-    Updates(
-        "flushed at each epoch's end",
-        ("torch", "lightning", "timm", "fairseq", "accelerate", "paddle"),
-        "the last window of each epoch is applied as it is",
-        "E·⌈I/A⌉",
-        flushed,
-        (ceil, ceil),
-        {"I": 63, "E": 2, "A": 8, "U": 16},
-        versions="Lightning, timm, fairseq, accelerate.accumulate",
-        per_epoch=True,
-    ),
-    Updates(
-        "transformers ≥ 4.52",
-        ("huggingface",),
-        "the last window of each epoch is applied as it is",
-        "E·⌈I/A⌉",
-        flushed,
-        (ceil, ceil),
-        {"I": 306, "E": 3, "A": 8, "U": 117},
-        versions="transformers 4.52 to 5",
-        since=(4, 52),
-        per_epoch=True,
-    ),
-    Updates(
-        "transformers 4.47–4.51",
-        ("huggingface",),
-        "the last window of each epoch is applied, but the run is planned without it and ends before its last epoch "
-        "does",
-        "E·max(1, ⌊I/A⌋)",
-        cut_short,
-        (one_or_down, one_or_down),
-        {"I": 306, "E": 3, "A": 8, "U": 114},
+    EACH_EPOCH,
+    replace(TRAINER, name="transformers ≥ 4.52", versions="transformers 4.52 to 5", since=(4, 52)),
+    replace(
+        PLANNED_DOWN,
+        name="transformers 4.47–4.51",
+        tail="the last window of each epoch is applied, but the run is planned without it and ends before its last "
+        "epoch does",
         versions="transformers 4.47 to 4.51",
         since=(4, 47),
         before=(4, 52),
-        per_epoch=True,
     ),
-    Updates(
-        "transformers ≤ 4.46",
-        ("huggingface",),
-        "a window goes on over the end of an epoch; the run is planned without the last ones",
-        "E·max(1, ⌊I/A⌋)",
-        cut_short,
-        (one_or_down, one_or_down),
-        {"I": 306, "E": 3, "A": 8, "U": 114},
+    replace(
+        PLANNED_DOWN,
+        name="transformers ≤ 4.46",
+        tail="a window goes on over the end of an epoch; the run is planned without the last ones",
         versions="transformers up to 4.46",
         before=(4, 47),
-        per_epoch=True,
         carries=True,
     ),
-    Updates(
-        "carried, lost at the end",
-        ("torch", "keras", "deepspeed", "ultralytics"),
-        "a window goes on over the end of an epoch; the last one of the run is never applied",
-        "⌊T/A⌋",
-        carried_lost,
-        (down, ceil),
-        {"I": 32, "E": 2, "A": 5, "U": 12},
-        versions="Keras 3 (gradient_accumulation_steps), DeepSpeed's engine, ultralytics after its warm-up",
-        carries=True,
-    ),
-    Updates(
-        "whole global batches",
-        ("megatron", "nemo", "torchtitan", "xtuner v1", "detectron2"),
-        "each counted step is one update of a global batch: nothing is left over",
-        "T/A",
-        carried_lost,
-        (down, ceil),
-        {"I": 312, "E": 3, "A": 8, "U": 117},
+    LOST,
+    replace(
+        LOST,
+        name="whole global batches",
+        frameworks=("megatron", "nemo", "torchtitan", "xtuner v1", "detectron2"),
+        tail="each counted step is one update of a global batch: nothing is left over",
+        formula="T/A",
+        example={"I": 312, "E": 3, "A": 8, "U": 117},
         versions="Megatron-LM, NeMo, torchtitan, xtuner 1, detectron2",
-        carries=True,
     ),
 )
 
@@ -471,6 +469,14 @@ def frameworks(name: str | None) -> tuple[tuple[str, ...], Version]:
     if plain in FRAMEWORKS:
         return FRAMEWORKS[plain], version
     return ((plain,), version) if plain in KNOWN else ((), version)
+
+
+def windows(framework: str | None) -> tuple[Updates, ...]:
+    """What may become of windows under a framework, by the name of a format, where iterations are counted; for one that
+    is not known all that is known of any. The Hugging Face Trainer counts updates, and is none of these."""
+    meant, version = frameworks(framework)
+    own = tuple(rule for rule in UPDATES if set(meant) & set(rule.frameworks) and in_versions(rule, version))
+    return own or tuple(rule for rule in UPDATES if rule.frameworks != ("huggingface",))
 
 
 def in_versions(rule: Sampler | Updates, version: Version) -> bool:

@@ -8,10 +8,11 @@ KEY = "run"
 def points(
     rows: pl.DataFrame, cuts: pl.DataFrame, speaking: pl.DataFrame, attempts: pl.DataFrame, runs: pl.DataFrame
 ) -> pl.DataFrame:
-    """The printed rates of a batch in the order of the training: run (run_id), key, line, done, cycle, epoch, lr.
+    """The rates of a batch in the order of the training: run (run_id), key, line, done, cycle, epoch, lr, since.
 
-    `rows` carry aid, cycle, base; `attempts` (log_id, attempt, run_id, turn, start_iter) and `runs` (run_id,
-    iters_per_epoch) as elsewhere. What a later attempt did again is left out. `epoch` is 1-based within the cycle.
+    `rows` carry aid, cycle, base and since (`rates.held`); `attempts` (log_id, attempt, run_id, turn, start_iter) and
+    `runs` (run_id, iters_per_epoch) as elsewhere. What a later attempt did again is left out. `epoch` is 1-based within
+    the cycle.
     """
     later = pl.col("start_iter").reverse().cum_min().reverse().shift(-1).over("run_id")
     known = attempts.sort("run_id", "turn").with_columns(until=later)
@@ -25,12 +26,12 @@ def points(
     return (
         rows.lazy()
         .filter(pl.col("train") & (pl.col("lr") > 0) & pl.col("lr").is_finite())
-        .select("aid", "key", "line", "done", "cycle", "base", "lr", "epoch")
+        .select("aid", "key", "line", "done", "cycle", "base", "lr", "epoch", "since")
         .join(held.lazy(), on="aid")
         .filter((pl.col("done") <= pl.col("until")).fill_null(True))
         .with_columns(epoch=pl.coalesce(pl.when(pl.col("per_epoch") > 0).then(counted), pl.col("epoch")))
         .sort("run_id", "turn", "key", maintain_order=True)
-        .select("key", "line", "log_id", "done", "cycle", "epoch", "lr", run="run_id")
+        .select("key", "line", "log_id", "done", "cycle", "epoch", "lr", "since", run="run_id")
         .collect()
     )
 
@@ -78,7 +79,8 @@ def digits(points: pl.DataFrame) -> pl.DataFrame:
 def plateaus(points: pl.DataFrame) -> pl.DataFrame:
     """One row per stretch of equal rates of a run, in order: lr, tol, n, first and last line, iteration, cycle, epoch.
 
-    `from_iter` is the iteration behind the row before it: the rate may have changed anywhere between the two rows.
+    `from_iter` is the iteration behind the row before it, for the rate may have changed anywhere between the two rows;
+    or the one from which it is known to hold.
     """
     place = pl.struct("cycle", "epoch").rank("dense").over(KEY).cast(pl.Int64)
     before = pl.col("done").shift(1).over(KEY)
@@ -86,7 +88,9 @@ def plateaus(points: pl.DataFrame) -> pl.DataFrame:
         pl.col(KEY) != pl.col(KEY).shift(1)
     )
     return (
-        points.with_columns(place=place, from_iter=before.fill_null(0) + 1, at=pl.int_range(pl.len()).over(KEY))
+        points.with_columns(
+            place=place, from_iter=pl.coalesce("since", before.fill_null(0) + 1), at=pl.int_range(pl.len()).over(KEY)
+        )
         .with_columns(level=changed.fill_null(True).cum_sum())
         .group_by(KEY, "level", maintain_order=True)
         .agg(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import polars as pl
 
-from . import counting, pace, places, quotations, sample_counters, state
+from . import counting, pace, places, quotations, sample_counters, state, update_counters
 from .stats import ratio
 from .words import brief, grouped
 
@@ -47,6 +47,8 @@ def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("first_epoch").min() == 0).then(1).otherwise(0).alias("epochs_from_0"),
             pl.when(pl.col("iters").count() > 0).then(pl.col("iters").sum()).alias("iters_run"),
             pl.col("superseded_iters").sum(),
+            # a bar's mean pace is that of stretches of equal time: it may give more than the bar took
+            pl.min_horizontal(pl.col("iters") * pl.col("s_per_iter_mean"), "elapsed_s").sum().alias("counted_s"),
             pl.col("memory_peak_mib").max(),
             pl.col("nan_losses").sum(),
             # an attempt whose counter never started again is one turn of a run in which another's did
@@ -98,7 +100,8 @@ def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: 
 
     `said` is `assembled`, `agreed` what all explanations of a run agree on (`verdicts.Judged.agreed`).
     """
-    frame = sample_counters.judged(counting.count(counting.inferred(said, agreed)))
+    counted = counting.count(update_counters.whole_runs(counting.inferred(said, agreed)))
+    frame = update_counters.judged(sample_counters.judged(counted))
     frame = frame.with_columns(epochs_done=epochs_done())
     frame = state.judge(frame.with_columns(evaluates=pl.col("eval_records") > 0), now)
     return caveats(rates(named(frame, logs))).sort("started_at", "name", nulls_last=True)
@@ -150,11 +153,14 @@ def rates(frame: pl.DataFrame) -> pl.DataFrame:
     """
     hours = pl.col("wall_s") / HOUR
     left = pl.when(pl.col("state") == "running").then(
-        pl.coalesce((pl.col("iters_planned") - pl.col("iters_done")).clip(0) * pl.col("s_per_iter_mean"))
+        pl.coalesce(
+            (pl.col("iters_planned") - pl.col("iters_done")).clip(0) * pl.col("s_per_iter_mean"),
+            (pl.col("total_updates") - pl.col("counted_updates")).clip(0) * pl.col("s_per_update"),
+        )
     )
     to_go = pl.duration(microseconds=(pl.col("eta_s") * 1e6).round().cast(pl.Int64))
     return frame.with_columns(
-        train_s=pl.col("iters_run") * pl.col("s_per_iter_mean"),
+        train_s=pl.coalesce(pl.col("iters_run") * pl.col("s_per_iter_mean"), "updates_s"),
         samples_per_hour=ratio(pl.col("samples_done"), hours),
         train_samples_per_hour=pl.coalesce(
             "counted_per_hour", ratio(pl.col("batch_size") * pl.col("world_size") * HOUR, pl.col("s_per_iter"))
@@ -192,8 +198,28 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
     ]
     no_samples = pl.col("num_samples").is_null() & trained
     narrow = (pl.col("samples_hi") < 2 * pl.col("samples_lo")).fill_null(False)
+    of_updates = update_counters.COUNTS_UPDATES
+    unclear = pl.col("iters_done").is_null()
     sentences = [
-        (bar & trained, pl.lit("What the bar counts is not known: it is taken for training iterations of one rank.")),
+        *(
+            (of_updates & trained & holds, pl.lit(text))
+            for holds, text in (
+                (~unclear, "The bar counts updates, which are iterations: accumulation is 1."),
+                (
+                    unclear & pl.col("grad_accum").is_null(),
+                    "The bar counts updates: without the accumulation iterations and their pace are open.",
+                ),
+                (
+                    unclear & pl.col("grad_accum").is_not_null(),
+                    "The bar counts updates: how many iterations are done is open, for it is not known what becomes of "
+                    "an epoch's last window. Seconds per iteration are those of an update divided by the accumulation.",
+                ),
+            )
+        ),
+        (
+            bar & trained & ~of_updates,
+            pl.lit("What the bar counts is not known: it is taken for training iterations of one rank."),
+        ),
         (
             no_samples & narrow,
             pl.format("The number of samples is not said: the iterations per epoch allow {}.", allowed),

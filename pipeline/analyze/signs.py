@@ -6,7 +6,7 @@ What cannot be told apart from chance is no sign: a pause has to come back in st
 
 import polars as pl
 
-from . import timeline
+from . import lr_periods, plateaus, stages, timeline
 from .stats import ceil_div
 from .words import grouped
 
@@ -14,6 +14,7 @@ COLUMNS = ["log_id", "line", "name", "low", "high", "source", "text"]
 SCHEMA = pl.Schema(
     {name: pl.Int64 if name in ("line", "low", "high") else pl.String for name in COLUMNS}  # one shape for all signs
 )
+SHAPE = {"log": pl.UInt32(), "line": pl.Int64(), "low": pl.Int64(), "high": pl.Int64(), "text": pl.String()}
 NAMED_EVERY = 1000  # LoggerHook.interval_exp_name, mmengine 0.1.0 to 0.10.7
 WINDOW = 10  # LogProcessor.window_size: a printed time is the mean of so many iterations
 PAUSE_S = 2.0  # _InfiniteDataloaderIterator sleeps so long before it begins again
@@ -38,7 +39,8 @@ def of_records(rows: pl.DataFrame, events: pl.DataFrame, cuts: pl.DataFrame, spe
         running_on(train),
         last_lines(rows.filter("train")),
     ]
-    every = pl.concat([frame.with_columns(name=pl.lit("iters_per_epoch"), source=pl.lit("counted")) for frame in found])
+    signs = [(frame, "iters_per_epoch") for frame in found] + [(rate_periods(train), "grad_accum")]
+    every = pl.concat([frame.with_columns(name=pl.lit(name), source=pl.lit("counted")) for frame, name in signs])
     return every.join(speaking.select("log", "log_id"), on="log").select(
         pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()
     )
@@ -192,6 +194,36 @@ def last_lines(train: pl.DataFrame) -> pl.DataFrame:
                 grouped(pl.col("last")),
                 grouped(pl.col("step")),
             ),
+        )
+    )
+
+
+def rate_periods(train: pl.DataFrame) -> pl.DataFrame:
+    """A, where every iteration of numbered epochs is printed and the learning rate changes at every A-th."""
+    whole = train.group_by("aid").agg(every=pl.col("done").max() - pl.col("done").min() + 1 == pl.len())
+    dense = train.join(whole.filter("every"), on="aid", how="semi", maintain_order="left")
+    shown = dense.filter((pl.col("lr") > 0) & pl.col("lr").is_finite() & pl.col("epoch").is_not_null())
+    changing = (
+        shown.group_by("aid")
+        .agg(rows=pl.len(), steps=(pl.col("done").diff() != 1).sum(), changes=(pl.col("lr").diff() != 0).sum())
+        .filter((pl.col("steps") == 0) & pl.col("changes").is_between(lr_periods.FEWEST, pl.col("rows") // 2))
+    )
+    points = shown.join(changing, on="aid", how="semi", maintain_order="left").with_columns(
+        since=pl.lit(None, pl.Int64), log_id=pl.col("log").cast(pl.String), run="aid"
+    )
+    if not points.height:
+        return pl.DataFrame(schema=SHAPE)
+    logs = points.select("run", "log").unique()
+    levels = stages.segmented(plateaus.plateaus(plateaus.digits(points)))
+    return (
+        lr_periods.of_logs(levels)
+        .join(logs, on="run")
+        .select(
+            "log",
+            "line",
+            low="period",
+            high="period",
+            text=pl.format("the learning rate changes every {} iterations", "period"),
         )
     )
 

@@ -10,7 +10,7 @@ and no other does. `shapes` fits them, on at most 33 points of a ramp.
 
 import polars as pl
 
-from . import shapes
+from . import lr_periods, shapes
 from .plateaus import KEY, digits, plateaus
 
 COARSE, CLEAR = 4.0, 3.0  # a plateau this many times as long as its neighbour is no tread of the same ramp
@@ -116,7 +116,7 @@ def found(points: pl.DataFrame) -> pl.DataFrame:
     levels = plateaus(digits(points))
     crowded = pl.len().over(KEY) > MOST
     levels = peaks(segmented(levels.filter(~(crowded & (step_turns() > 0.2)))))
-    kinds = units(levels)
+    kinds = units(levels).join(lr_periods.of_segments(levels), on="segment", how="left", maintain_order="left")
     levels = levels.join(kinds, on="segment", how="left", maintain_order="left")
     ramps = levels.filter(pl.col("levels") >= 3)
     fits = shapes.fitted(shapes.thinned(ramps.with_columns(x=abscissa())))
@@ -334,13 +334,29 @@ def scheduled(events: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def by_update(stages: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """`found`, with stages that step with the optimizer: their rate changes every A iterations, A > 1."""
+    known = stages.join(
+        runs.select("run_id", "grad_accum"), left_on=KEY, right_on="run_id", how="left", maintain_order="left"
+    )
+    a = pl.col("grad_accum")
+    steps = ((pl.col("unit") == "iteration") & (pl.col("period") == a) & (a > 1)).fill_null(False)
+    return known.with_columns(
+        steps_per=pl.when(steps).then(pl.lit("update")).otherwise("steps_per"),
+        evidence=pl.when(steps)
+        .then(pl.format("the rate changes every {} iterations, and these are one update", "period"))
+        .otherwise("evidence"),
+        factor=pl.when(steps & (pl.col("shape") == "exponential")).then(pl.col("factor") ** a).otherwise("factor"),
+    ).drop("grad_accum")
+
+
 def table(points: pl.DataFrame, runs: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The rows of STAGES of the runs in `points`; `runs` (run_id, cycles) says which have cycles at all."""
+    """The rows of STAGES of the runs in `points`; `runs` (run_id, cycles, grad_accum) says which have cycles at all."""
     if not points.height:
         return pl.DataFrame(schema={"run_id": pl.String})
     each = pl.col("said_line").is_not_null() & (pl.col("unit") == "epoch")
     segments = (
-        found(points)
+        by_update(found(points), runs)
         .join(scheduled(events, points), on=KEY, how="left", maintain_order="left")
         .with_columns(
             steps_per=pl.when(each).then(pl.lit("epoch")).otherwise("steps_per"),

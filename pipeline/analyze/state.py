@@ -67,11 +67,14 @@ def silence(now: datetime | None) -> pl.Expr:
 
 
 def place() -> pl.Expr:
-    """How far the run came, in the counter that its log has: iterations, else samples, else epochs."""
+    """How far the run came, in the counter that its log has: iterations, else updates, samples or epochs."""
     done, planned = pl.col("iters_done"), pl.col("iters_planned")
+    updates = pl.when(done.is_null()).then("counted_updates")
     samples, of_samples = pl.col("counted_samples"), pl.col("samples_per_epoch") * pl.col("epochs_in_all")
     epochs, of_epochs = pl.col("epochs_done"), pl.col("epochs_in_all")
     ways = [
+        pl.format("{} of {} updates", grouped(updates), grouped(pl.col("total_updates"))),
+        pl.format("{} updates", grouped(updates)),
         pl.format("{} of {} iterations", grouped(done.fill_null(0)), grouped(planned)),
         pl.format("{} iterations", grouped(done)),
         pl.format("{} of {} samples", grouped(samples), grouped(of_samples)),
@@ -95,11 +98,12 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """Adds state, state_reason, ended_by.
 
     `runs` holds iters_done, iters_planned, epochs_done, epochs_in_all (of all cycles), counted_samples,
-    samples_per_epoch, line_iters, line_s, train_records, modified_at, grew, quotes, ended_at, evaluates and
-    `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations ends with `[3670/3672]`:
-    within one line interval of the plan it is finished, unless it fails there. `now` (UTC) tells running from stalled
-    and interrupted by the age of the log; without it no run is called running. A young file alone proves no running
-    process: a copy or a fresh clone is as young. It takes the log's own stamps, or a file that grew between two reads.
+    samples_per_epoch, counted_updates, total_updates, line_iters, line_s, train_records, modified_at, grew, quotes,
+    ended_at, evaluates and `last_words`. mmengine drops the last partial group of lines, so a run of 3,672 iterations
+    ends with `[3670/3672]`: within one line interval of the plan it is finished, unless it fails there. `now` (UTC)
+    tells running from stalled and interrupted by the age of the log; without it no run is called running. A young file
+    alone proves no running process: a copy or a fresh clone is as young. It takes the log's own stamps, or a file that
+    grew between two reads.
     """
     done, planned = pl.col("iters_done"), pl.col("iters_planned")
     age = silence(now)
@@ -108,7 +112,8 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     alive = young & clocked
     by_epochs = done.is_null() & (pl.col("epochs_done") >= pl.col("epochs_in_all"))
     all_iterations = (done >= planned).fill_null(False)
-    reached = all_iterations | by_epochs.fill_null(False)
+    all_updates = (pl.col("counted_updates") >= pl.col("total_updates")).fill_null(False)
+    reached = all_iterations | all_updates | by_epochs.fill_null(False)
     near = (planned - done < pl.col("line_iters")).fill_null(False) & (pl.col("train_records") > 0)
     failed = pl.col("failure").is_not_null()
     stopped = pl.col("ending").is_not_null()
@@ -125,6 +130,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     kind = pl.col("failure").str.replace_all("_", " ", literal=True)
     all_done = pl.coalesce(
         pl.when(all_iterations).then(pl.format("all {} iterations done", grouped(planned))),
+        pl.when(all_updates).then(pl.format("all {} updates done", grouped(pl.col("total_updates")))),
         pl.format("all {} epochs done", brief(pl.col("epochs_in_all"))),
     )
     quoted = pl.lit("a few records in a long text of another kind: it may quote a log")
@@ -139,6 +145,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
         (evaluated, "unknown", pl.lit("an evaluation: the log holds no training record")),
         (
             planned.is_null()
+            & pl.col("total_updates").is_null()
             & (pl.col("epochs_planned").is_null() | pl.col("epochs_done").is_null())
             & (pl.col("train_records") > 0),
             "unknown",

@@ -349,7 +349,7 @@ def assign_runs(attempts: pl.DataFrame) -> pl.DataFrame:
     new_plan = (pl.col("iters_planned") != before["iters_planned"]) | (
         pl.col("iters_per_epoch") != before["iters_per_epoch"]
     )
-    was_done = before["last_iter"] > before["iters_planned"] - before["line_iters"]
+    was_done = before["last_iter"] > before["iters_planned"] - before["line_iters"].fill_null(1)
     other = pl.col("begun_by").is_in(["anew", "plan"])
     starts_over = (new_plan.fill_null(False) | was_done.fill_null(False) | other.fill_null(False)) & ~resumed
     begins = (pl.col("attempt") == 1) | starts_over | (pl.col("format") != before["format"]).fill_null(False)

@@ -22,7 +22,7 @@ from ..tables import EVENTS, FACTS, METRICS, PROGRESS, SCALING, trains
 from . import curves, markdown, section_scaling, words
 from .fleet_page import index
 from .model import Chart, Picture, Section
-from .overview import FleetTables, Overview, active, local_clock, overview
+from .overview import FleetTables, Overview, active, counts_updates, local_clock, overview
 from .page import page
 from .reading import read_fleet, runs_of
 from .run_tables import RunTables
@@ -163,6 +163,9 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
         .height
     ):
         progress = curves.in_iterations(progress, tables.run["batch_size"])
+    if by_updates := counts_updates(tables.run):
+        counted = progress.filter(pl.col("iters_per_epoch") == tables.run["updates_planned"])
+        progress = curves.of_updates(counted, tables.run["grad_accum"])
     rows = curves.curve_records(
         progress,
         losses,
@@ -171,6 +174,8 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
         iters_planned=tables.run["iters_planned"],
         cycles=tables.run["cycles"],
     )
+    if by_updates:
+        rows = rows.with_columns(axis=pl.lit("update"))
     marks = curves.chart_marks([epoch["last_iter"] for epoch in tables.epochs], events, length)
     charts = (curves.loss_chart(rows, marks), curves.pace_chart(rows, marks, tables.run["s_per_iter"]))
     return tuple(chart for chart in charts if chart is not None)

@@ -6,7 +6,7 @@ from datetime import datetime
 import polars as pl
 
 from . import words
-from .overview import local_clock, records
+from .overview import counts_updates, local_clock, records
 
 MOST = 5
 SAME_PACE = 0.05
@@ -45,11 +45,11 @@ def _news(run: dict) -> str:
     said: list[str] = []
     if run["state"] != run["state_before"]:
         said.append(f"{run['state_before']} → {run['state']}")
-    done, planned = run["iters_done"], run["iters_planned"]
-    if done is not None and done != run["iters_done_before"]:
-        said.append(
-            f"{done / planned * 100:.0f} %" if planned and done <= planned else f"{words.count(done)} iterations"
-        )
+    unit = "updates" if counts_updates(run) else "iters"
+    done, planned = run[f"{unit}_done"], run[f"{unit}_planned"]
+    if done is not None and done != run[f"{unit}_done_before"]:
+        noun = "updates" if unit == "updates" else "iterations"
+        said.append(f"{done / planned * 100:.0f} %" if planned and done <= planned else f"{words.count(done)} {noun}")
     pace, pace_before = run["s_per_iter"], run["s_per_iter_before"]
     if pace is not None and pace_before is not None and said:
         steady = abs(pace - pace_before) <= SAME_PACE * pace_before

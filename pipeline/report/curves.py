@@ -99,6 +99,11 @@ def in_iterations(progress: pl.DataFrame, batch_size: int | None) -> pl.DataFram
     )
 
 
+def of_updates(progress: pl.DataFrame, grad_accum: int | None) -> pl.DataFrame:
+    """`progress` of a bar that counts updates over the whole run, with seconds per iteration where A is known."""
+    return progress.with_columns(global_iter="iter", s_per_iter=pl.col("s_per_iter") / pl.lit(grad_accum, pl.Int64))
+
+
 def _of_attempts(records: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     """Only the lines of the run's attempts, with `turn`, the order of these attempts in time."""
     if attempts.is_empty():

@@ -164,7 +164,9 @@ def needs_a_look(tables: FleetTables) -> tuple[Look, ...]:
 def run_line(run: Row) -> RunLine:
     """One run's line, from its row of `runs`."""
     done, planned, unit = run["iters_done"], run["iters_planned"], "iteration"
-    if done is None and run["epochs_done"] is not None:
+    if counts_updates(run):
+        done, planned, unit = run["updates_done"], run["updates_planned"], "update"
+    elif done is None and run["epochs_done"] is not None:
         done, planned, unit = run["epochs_done"], run["epochs_planned"], "epoch"
     return RunLine(
         run_id=run["run_id"],
@@ -186,6 +188,11 @@ def run_line(run: Row) -> RunLine:
         eta_s=run["eta_s"],
         missing=tuple(name for name in NEEDED if run[name] is None),
     )
+
+
+def counts_updates(run: Row) -> bool:
+    """Whether all that is known of how far the run came are its updates: its log counts these."""
+    return run["iters_done"] is None and run["updates_done"] is not None
 
 
 def best(run: Row) -> str:

@@ -62,7 +62,7 @@ def _of(line: RunLine) -> str:
 
 def _headline(run: Row, cite: Citations) -> Block:
     line = run_line(run)
-    beside = run["epochs_done"] is not None and line.progress_unit == "iteration"
+    beside = run["epochs_done"] is not None and line.progress_unit != "epoch"
     done = _of(line) + (f" ({words.plural(run['epochs_done'], 'epoch')})" if beside else "")
     batch = " of " + words.plural(run["global_batch"], "sample") if run["global_batch"] is not None else ""
     return Paragraph(

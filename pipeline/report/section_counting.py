@@ -5,7 +5,7 @@ from math import ceil
 from . import words
 from .citations import Citations
 from .model import Bullets, Paragraph, Phrase, Section, Strong, Table, phrase
-from .overview import Row
+from .overview import Row, counts_updates
 
 
 def counting(run: Row, cite: Citations) -> Section:
@@ -93,6 +93,8 @@ def _total_step(run: Row) -> str:
 
 def _update_step(run: Row) -> str:
     iters, accumulated, updates = run["iters_done"], run["grad_accum"], run["updates_done"]
+    if counts_updates(run):
+        return "The log counts updates itself."
     if iters is None or not accumulated:
         return "" if iters is None else f"Without accumulation it would be {words.plural(iters, 'update')}."
     quotient = f"{words.count(iters)} / {words.count(accumulated)} = {words.number(iters / accumulated, 8)}"

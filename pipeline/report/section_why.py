@@ -1,30 +1,12 @@
 """Section "Why 3,672": what is claimed of a run's counts, how they come about, and what excludes everything else."""
 
+from ..tables import QUANTITIES
 from . import words
 from .citations import Citations
 from .model import Block, Bullets, Code, Paragraph, Phrase, Section, Strong, Table, phrase
 from .overview import Row
 from .run_tables import RunTables
 
-NAMES = {
-    "num_samples": "samples",
-    "raw_samples": "raw samples",
-    "repeats": "repeats",
-    "batch_size": "micro-batch",
-    "grad_accum": "accumulation",
-    "epochs_planned": "epochs",
-    "cycles": "cycles",
-    "world_size": "ranks",
-    "drop_last": "last batch dropped",
-    "iters_per_epoch": "iterations an epoch",
-    "iters_planned": "iterations in all",
-    "updates_per_epoch": "updates an epoch",
-    "updates_planned": "updates in all",
-    "global_batch": "samples an update",
-    "sampler_batch": "samples that the sampler fills up to",
-    "gpus_visible": "GPUs visible",
-    "sequence_parallel": "ranks that share a sample",
-}
 SOURCES = {"config": "configuration", "user": "you", "default": "the framework's default", "timestamps": "time stamps"}
 REASONS = {
     "consistent": "One explanation fits every claim",
@@ -80,7 +62,7 @@ def verdict(tables: RunTables, best: Row) -> Phrase:
         if gone
         else phrase(f"{REASONS.get(best['verdict'], best['verdict'])}.")
     )
-    decide = [NAMES.get(name) or name for name in best["would_decide"] or []]
+    decide = [QUANTITIES.get(name) or name for name in best["would_decide"] or []]
     would = f" Would decide: {words.listed(decide)}." if decide and best["verdict"] != "consistent" else ""
     open_ = f" Open: {'; '.join(best['open'])}." if best["open"] else ""
     return phrase(Strong(f"Verdict: {best['verdict']}."), " ", told, would, open_)
@@ -119,7 +101,7 @@ def seen(claim: Row) -> str:
 
 
 def spoken(name: str) -> str:
-    return NAMES.get(name) or name
+    return QUANTITIES.get(name) or name
 
 
 def source(claim: Row) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from trainqc.pipeline.tables import PROGRESS
 
 START = datetime(2024, 1, 1)
 
@@ -147,3 +148,29 @@ def test_nonsense_is_no_count(shelf: Any) -> None:
     run = shelf.run()
     assert (run["batch_size"], run["world_size"], run["grad_accum"]) == (None, None, None)
     assert (run["batch_size_from"], run["world_size_from"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "length", "grad_accum", "updates"),
+    [
+        ("mmcv", 5, 8, 2),  # 15 iterations: one window of 8, and what is left is flushed
+        ("keras", 5, 8, 1),  # what is left is lost
+        ("lightning", 5, 8, 3),  # flushed at each epoch's end
+        ("pytorch", 4, 3, None),  # 12 iterations: 4 windows, or 2 an epoch
+        ("pytorch", 4, 2, 6),
+        ("made_up", 5, 8, None),
+        ("made_up", 5, 1, 15),
+    ],
+)
+def test_updates_by_the_rules_of_each_format(
+    shelf: Any, fmt: str, length: int, grad_accum: int, updates: int | None
+) -> None:
+    """Three epochs: what becomes of windows is the framework's habit; where two are possible, they have to agree."""
+    log = shelf.log("net/a.log", [fmt])
+    rows = [(epoch, i) for epoch in (1, 2, 3) for i in range(1, length + 1)]
+    row = {"log_id": log, "redraw": 0, "piece": 0, "format": fmt, "phase": "train", "epochs_planned": 3}
+    done = [{"line": k, "epoch": e, "iter": i, "global_iter": k} for k, (e, i) in enumerate(rows, 1)]
+    shelf.add(PROGRESS, [row | {"iters_per_epoch": length, "iters_planned": 3 * length} | more for more in done])
+    shelf.facts(log, "config", 1, grad_accum=grad_accum)
+    run = shelf.run()
+    assert (run["updates_done"], run["updates_planned"]) == (updates, updates)

@@ -8,6 +8,7 @@ from trainqc.pipeline.analyze.identities import (
     UPDATES,
     Sampler,
     Updates,
+    carried_lost,
     frameworks,
     in_versions,
 )
@@ -62,6 +63,33 @@ def test_a_tail_counts_columns_alike(rule: Updates) -> None:
     least, most = rule.epoch
     counted = frame.select(rule.run(i * e, i, a).alias("run"), least(i, a).alias("least"), most(i, a).alias("most"))
     assert counted.rows() == [(rule.run(i * e, i, a), rule.epoch[0](i, a), rule.epoch[1](i, a)) for i, e, a in rows]
+
+
+@pytest.mark.parametrize(
+    "name", ["carried, flushed at the end", "flushed at each epoch's end", "carried, lost at the end"]
+)
+def test_updates_of_each_epoch(name: str) -> None:
+    """Windows one by one: an epoch before the last holds what the rule says, the last one more update at most."""
+    rule = next(rule for rule in UPDATES if rule.name == name)
+    for i, e, a in ((i, e, a) for i in range(1, 12) for e in (1, 2, 3, 5) for a in range(1, 14)):
+        total, per_epoch, waiting = i * e, [0] * e, 0
+        for t in range(1, total + 1):
+            waiting += 1
+            ends = rule.per_epoch and t % i == 0
+            if waiting == a or ends or (t == total and rule.run is not carried_lost):
+                per_epoch[(t - 1) // i] += 1
+                waiting = 0
+            assert sum(per_epoch) == rule.so_far(t, i, a) or t == total
+        least, most = rule.epoch[0](i, a), rule.epoch[1](i, a)
+        assert sum(per_epoch) == rule.run(total, i, a)
+        assert all(least <= updates <= most for updates in per_epoch[:-1])
+        assert per_epoch[-1] <= most + (rule.carries and rule.run is not carried_lost)
+
+
+def test_the_last_epoch_holds_one_more() -> None:
+    """Two epochs of five iterations by three: updates at 3, and at 6, 9 and 10, though ⌈5/3⌉ is 2."""
+    rule = next(rule for rule in UPDATES if "mmengine" in rule.frameworks)
+    assert (rule.so_far(5, 5, 3), rule.run(10, 5, 3), rule.epoch[1](5, 3)) == (1, 4, 2)
 
 
 def test_worked_examples_of_whole_frameworks() -> None:

@@ -140,3 +140,43 @@ def test_a_ratio_that_changes_is_none(shelf: Shelf) -> None:
     """Where accumulation ramps up, no single number holds."""
     printed(shelf, [{"global_iter": 80, "update": 10}, {"global_iter": 200, "update": 20}])
     assert ranges(shelf, "grad_accum") == []
+
+
+def rates(shelf: Shelf, shown: list[float], per_epoch: int = 100, step: int = 1, **more: object) -> None:
+    """`Epoch [1/3], Step [1/100], Loss …, LR 0.001` at every `step`-th iteration."""
+    log = shelf.log("net/train.log", ["pytorch"])
+    row = {"log_id": log, "redraw": 0, "piece": 0, "format": "pytorch", "phase": "train", "iters_per_epoch": per_epoch}
+    places = [divmod(k * step, per_epoch) for k in range(len(shown))]
+    shelf.add(
+        PROGRESS,
+        [
+            row | {"line": k + 1, "epoch": e + 1, "iter": i + 1, "global_iter": e * per_epoch + i + 1, "lr": lr} | more
+            for k, ((e, i), lr) in enumerate(zip(places, shown, strict=True))
+        ],
+    )
+
+
+def test_a_rate_that_steps_with_the_optimizer(shelf: Shelf) -> None:
+    """Eight iterations at each rate: A = 8, and 300 iterations are at most 39 updates."""
+    rates(shelf, [round(1e-3 * (1 - i // 8 / 40), 9) for i in range(300)])
+    tables = shelf.tables()
+    assert ranges(shelf, "grad_accum") == [(8, 8, 1)]
+    assert (tables.runs["grad_accum"].item(), tables.runs["grad_accum_from"].item()) == (8, "inferred")
+    assert tables.stages["steps_per"].to_list() == ["update"]
+
+
+@pytest.mark.parametrize(
+    ("per_epoch", "step", "rate"),
+    [
+        (100, 1, lambda i: 1e-3 * (1 - i / 300)),
+        (100, 8, lambda i: 1e-3 * (1 - i // 8 / 40)),
+        (8, 1, lambda i: 1e-3 * (1 - i // 8 / 40)),
+        (100, 1, lambda i: 1e-3 * 0.9 ** (i // 8)),
+        (100, 1, lambda i: 1e-3 * (1 - (i + i % 3) // 8 / 40)),
+    ],
+    ids=["each iteration", "not every iteration printed", "each epoch", "a staircase", "uneven"],
+)
+def test_no_period(shelf: Shelf, per_epoch: int, step: int, rate: Any) -> None:
+    """What may be something else tells no accumulation."""
+    rates(shelf, [float(f"{rate(i):.4e}") for i in range(0, 300, step)], per_epoch, step)
+    assert ranges(shelf, "grad_accum") == []

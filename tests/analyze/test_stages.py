@@ -37,9 +37,10 @@ def series(
             "cycle": 1,
             "epoch": epochs,
             "lr": [show(rate) for rate in rates],
+            "since": None,
             "run": "a-1",
         },
-        schema_overrides={"cycle": pl.Int32, "epoch": pl.Int64, "done": pl.Int64},
+        schema_overrides={"cycle": pl.Int32, "epoch": pl.Int64, "done": pl.Int64, "since": pl.Int64},
     )
 
 
@@ -53,7 +54,10 @@ def by_epoch(rates: Sequence[float], per_epoch: int = 100, show: Callable[[float
     return series(rates, [per_epoch * (e + 1) for e in range(len(rates))], per_epoch, show)
 
 
-RUNS = pl.DataFrame({"run_id": ["a-1"], "cycles": [None]}, schema={"run_id": pl.String, "cycles": pl.Int32})
+RUNS = pl.DataFrame(
+    {"run_id": ["a-1"], "cycles": [None], "grad_accum": [None]},
+    schema={"run_id": pl.String, "cycles": pl.Int32, "grad_accum": pl.Int64},
+)
 SILENT = pl.DataFrame(schema={"log_id": pl.String, "kind": pl.String, "message": pl.String, "line": pl.Int64})
 
 
@@ -255,3 +259,29 @@ def test_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for total in (1_000, 100_000):
         assert told(by_iteration(cosine(0.1, 0.0, 0, total), total, every=10), "shape") == [("cosine",)]
     assert max(seen) <= shapes.POINTS + 1
+
+
+def updates(flushed: bool, accumulated: int = 8, per_epoch: int = 100, total: int = 1000) -> pl.DataFrame:
+    """Every iteration printed, a linear warm-up over the run that steps with the optimizer."""
+    a_epoch = -(-per_epoch // accumulated)
+
+    def window(i: int) -> int:
+        return i // per_epoch * a_epoch + i % per_epoch // accumulated if flushed else i // accumulated
+
+    return by_iteration(lambda i: 1e-5 * (1 + window(i)), total, 1, per_epoch)
+
+
+@pytest.mark.parametrize("flushed", [True, False], ids=["flushed", "carried"])
+@pytest.mark.parametrize(("grad_accum", "unit"), [(8, "update"), (4, "iteration"), (None, "iteration")])
+def test_a_rate_that_steps_with_the_optimizer(flushed: bool, grad_accum: int | None, unit: str) -> None:
+    """Eight iterations at one rate, where eight are an update; the last window of an epoch may be shorter."""
+    of_run = RUNS.with_columns(grad_accum=pl.lit(grad_accum, pl.Int64))
+    rows = stages.table(updates(flushed), of_run, SILENT)
+    assert rows.select("kind", "steps_per").rows() == [("warmup", unit)]
+
+
+def test_rounding_is_no_update() -> None:
+    """A decay that steps with each iteration and shows it every ten, for want of digits."""
+    points = by_iteration(lambda i: 1e-4 * (1 - i / 100_000), 2000, 1, 100)
+    rows = stages.table(points, RUNS.with_columns(grad_accum=pl.lit(10, pl.Int64)), SILENT)
+    assert rows["steps_per"].to_list() == ["iteration"]
