@@ -141,6 +141,12 @@ def plural(value: float | None, singular: str, many: str | None = None) -> str:
     return f"{count(value)} {singular if value == 1 else many or singular + 's'}"
 
 
+def stage(kind: str, shape: str | None) -> str:
+    """What a stage of the learning rate is called: constant; linear warm-up; cosine decay."""
+    called = "warm-up" if kind == "warmup" else kind
+    return called if shape is None else f"{shape} {called}"
+
+
 def listed(items: Iterable[str], conjunction: str = "and") -> str:
     """Items as a person lists them: a, b and c."""
     head = list(items)
