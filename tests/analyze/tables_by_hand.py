@@ -131,6 +131,7 @@ class Shelf:
                 "format": fmt,
                 "phase": phase,
                 "name": "loss",
+                "printed_name": "loss",
                 "value": value,
             }
             for line, value in values.items()
