@@ -415,6 +415,7 @@ _TOKEN = r"""(?x)
     | [\[\](){},] | [^\s\[\](){},='"]+
 """
 _NAME = r"""^[A-Za-z_][\w.]*\s*=$|^(?:'[^']*'|"[^"]*")\s*:$"""
+_NUMBER, LONGEST_LIST = r"^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$", 64
 _NO_SCALAR = ["(", "[", "{", ")", "]", "}", ",", "dict"]
 
 
@@ -422,11 +423,13 @@ def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
     """The scalars of configuration dumps in Python syntax, each with the path of its enclosing names.
 
     lines: KEY, `region`, `text`, in order (mmengine's and mmcv's `Config:` dumps, any version: literals and calls).
-    Returns log, line, path (`train_dataloader.batch_size`) and value (text without quotes). Elements of lists have no
-    name and are left out; names inside a dict inside a list stand under the list's name.
+    Returns log, line, path (`train_dataloader.batch_size`) and value (text without quotes). A list of numbers alone is
+    one value (`[8, 11]`), other elements are left out; names in a dict in a list stand under the list's name.
     """
-    token, name, depth = pl.col("token"), pl.col("name"), pl.col("depth")
+    token, name, depth, part = pl.col("token"), pl.col("name"), pl.col("depth"), ["region", "part"]
+    number = token.str.contains(_NUMBER)
     step = token.is_in(["(", "[", "{"]).cast(pl.Int32) - token.is_in([")", "]", "}"]).cast(pl.Int32)
+    alone = (number | (token == ",") | (step != 0)).all() & (step.sum() == 0) & number.sum().is_between(1, LONGEST_LIST)
     tokens = (
         lines.select("log", "line", "region", token=pl.col("text").str.extract_all(_TOKEN))
         .explode("token")
@@ -435,9 +438,12 @@ def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
             name=pl.when(token.str.contains(_NAME)).then(token.str.strip_chars(" =:'\"")),
             depth=step.cum_sum().over("region"),
             opens=step == 1,
-            value=token.shift(-1).over("region"),
+            part=((step == 1).cum_sum() + (step.shift(1) == -1).cum_sum()).over("region"),  # brackets with none inside
             after=token.shift(-2).over("region"),
         )
+        .with_columns(listed=pl.when(alone).then(pl.format("[{}]", token.filter(number).str.join(", "))).over(part))
+        .with_columns(value=pl.when(token.is_in(["[", "("])).then(pl.coalesce("listed", token)).otherwise(token))
+        .with_columns(value=pl.col("value").shift(-1).over("region"))
         .with_columns(
             owner=pl.coalesce(name.shift(1), pl.when(token.shift(1) == "dict").then(name.shift(2)), pl.lit(""))
         )

@@ -423,7 +423,7 @@ def _config_facts(lines: pl.DataFrame) -> list[pl.DataFrame]:
         ),
     )
     return [
-        facts(leaves, named, pl.col("value"), "config"),
+        facts(leaves.filter(pl.col("path") != "gpu_ids"), named, pl.col("value"), "config"),
         facts(devices, "gpu_ids", pl.col("value"), "config"),
         facts(devices.filter(pl.col("ranks") > 1), "world_size", pl.col("ranks"), "config"),
     ]

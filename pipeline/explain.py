@@ -41,14 +41,10 @@ def _claims(store: Store, name: str | None) -> list[tuple[str, Claims]]:
         runs = runs.filter(pl.col("name") == name)
         if runs.is_empty():
             raise NoSuchRunError(f"no run is called {name!r}; there are {', '.join(known[:20]) or 'none'}")
-    ours = runs.select("run_id").lazy()
-    meant = store.scan(EXPLANATIONS).join(ours, on="run_id", how="semi").filter(pl.col("position") == 1)
+    ours = pl.col("run_id").is_in(runs["run_id"].implode())
+    meant = store.scan(EXPLANATIONS).filter(ours, pl.col("position") == 1)
     paths = store.scan(LOGS).select("log_id", "path")
-    claims = (
-        store.scan(CLAIMS)
-        .join(ours, on="run_id", how="semi")
-        .join(paths, on="log_id", how="left", maintain_order="left")
-    )
+    claims = store.scan(CLAIMS).filter(ours).join(paths, on="log_id", how="left", maintain_order="left")
     by_run = claims.select("run_id", *Claim.__dataclass_fields__).collect().partition_by("run_id", as_dict=True)
     frameworks = {row["run_id"]: row for row in meant.select("run_id", "framework", "sampler").collect().to_dicts()}
     return [

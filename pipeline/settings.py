@@ -28,6 +28,8 @@ Value = int | str | bool
 # name → (type, what it means); a whole number has to be above zero
 SETTABLE: dict[str, tuple[type, str]] = {
     "num_samples": (int, "samples of the training set, as the loader sees it"),
+    "raw_samples": (int, "samples before repeats, filtering and packing"),
+    "repeats": (int, "how often the data set is repeated"),
     "val_samples": (int, "samples of the validation set"),
     "batch_size": (int, "samples per rank per iteration"),
     "world_size": (int, "data-parallel ranks"),
@@ -36,6 +38,7 @@ SETTABLE: dict[str, tuple[type, str]] = {
     "epochs_planned": (int, "epochs planned"),
     "iters_per_epoch": (int, "iterations per epoch"),
     "iters_planned": (int, "iterations planned in all"),
+    "updates_planned": (int, "optimizer updates planned in all"),
     "sequence_parallel": (int, "ranks that share one sample"),
     "drop_last": (bool, "whether the loader drops an incomplete last batch"),
     "sampler": (str, "class of the sampler, such as DefaultSampler"),

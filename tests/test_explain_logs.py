@@ -58,6 +58,18 @@ def test_a_run_of_the_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "no run is called 'nope'; there are epoch_batch_step_dropping" in said
 
 
+def test_the_output_folder_may_be_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-o OUT` is the folder that the other commands call so; one without tables is wrong usage."""
+    out = tmp_path / "out"
+    commands.ingest([STEPS], out, jobs=1)
+    commands.analyze(out)
+    named, option = asked(capsys, str(out)), asked(capsys, "-o", str(out), "--run", STEPS.stem)
+    assert (option[0], option[1]) == (0, named[1])
+    code, _, err = asked(capsys, "--out", str(tmp_path / "other"))
+    assert code == 2
+    assert "no tables there" in err
+
+
 def test_several_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """Several runs are a list of objects with their names."""
     files = [str(SAMPLES / "pytorch" / f"batch_{size}.log") for size in (4, 8)]

@@ -34,6 +34,33 @@ def test_pairs_with_one_blank_between() -> None:
     assert found["progress"].select("lr", "eta_s", "s_per_iter", "memory_mib").row(0) == (2.3e-3, 517956.0, 1.0, 48.0)
 
 
+def test_lists_of_numbers_in_a_dump_are_facts() -> None:
+    """Milestones and betas are one fact each, on the line of their name; a list of anything else is none."""
+    dump = """Config:
+optimizer = dict(betas=(0.9, 1e-3), lr=0.1)
+param_scheduler = [
+    dict(
+        milestones=[
+            8,
+            11,
+        ], type='MultiStepLR'),
+]
+pairs = [[1, 2], [3]]
+names = ['train', 1]
+calls = list(1, 2)
+nothing = []
+last = [-1]
+"""
+    facts = read(f"{PREFIX}{dump}{PREFIX}Epoch(train) [1][1/2] lr: 1.0e-01  loss: 0.5\n".encode())["facts"]
+    assert facts.select("name", "value", "number", "line").rows() == [
+        ("optimizer.betas", "[0.9, 1e-3]", None, 2),
+        ("optimizer.lr", "0.1", 0.1, 2),
+        ("param_scheduler.milestones", "[8, 11]", None, 5),
+        ("param_scheduler.type", "MultiStepLR", None, 8),
+        ("last", "[-1]", None, 14),
+    ]
+
+
 def test_lists_are_facts() -> None:
     """A value per class is one fact, not a metric with half a name."""
     found = read(lines("Epoch(val) [5][4/4]    top1: 88.5  f1_classwise: [84.75, 91.5]  data_time: 0.1  time: 0.25"))

@@ -242,8 +242,12 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     again = table.filter(pl.col("turn") > 1).join(runs, on=["log_id", "attempt"]).sort("log_id", "first_line")
     line, told = pl.col("head_line").fill_null(pl.col("first_line")), pl.col("sign") == "losses"
     losses = pl.format(
-        "{} after {}, {} at first", *(pl.col(name).round_sig_figs(4) for name in ("head", "tail_before", "head_1"))
+        "{} at the begin, {} at the end of the turn before, {} at the very first",
+        *(pl.col(name).round_sig_figs(4) for name in ("head", "tail_before", "head_1")),
     )
+    times = pl.format("{} times", grouped(pl.col("times")))
+    some = pl.format("{} of these turns", grouped(pl.col("by_losses")))
+    shown_by = pl.when(pl.col("times") == 1).then(pl.lit("this turn")).otherwise(some)
     on = (
         again.filter("goes_on")
         .group_by("run_id", "log_id", maintain_order=True)
@@ -253,6 +257,7 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
             epochs=pl.col("epochs_planned").last(),
             line=pl.coalesce(line.filter(told).first(), line.first()),
             example=losses.filter(told).first(),
+            untold=pl.format("line {}: {}", line, losses).drop_nulls().first(),
         )
         .select(
             "run_id",
@@ -260,17 +265,22 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
             "line",
             code=pl.lit("cycles"),
             message=pl.format(
-                "the epochs{} begin again {} time(s) and the model goes on: {}",
+                "the epochs{} begin again {} {}",
                 pl.coalesce(pl.format(" 1 to {}", "epochs"), pl.lit("")),
-                grouped(pl.col("times")),
+                pl.when(pl.col("times") == 1).then(pl.lit("once")).otherwise(times),
                 pl.coalesce(
                     pl.format(
-                        "the losses show it in {} of them (line {}: {})",
-                        grouped(pl.col("by_losses")),
-                        "line",
-                        "example",
+                        "and the model goes on, as the losses of {} show (line {}: {})", shown_by, "line", "example"
                     ),
-                    pl.lit("the losses moved too little to tell, the plan is the same"),
+                    pl.format(
+                        "and are taken for cycles of one model, because the plan stays the same; the losses ({}) lie "
+                        "too close together, for how much they scatter, to tell it from a new one",
+                        "untold",
+                    ),
+                    pl.lit(
+                        "and are taken for cycles of one model, because the plan stays the same; no losses are printed "
+                        "that would tell it from a new one"
+                    ),
                 ),
             ),
         )

@@ -122,7 +122,7 @@ def place(step: int, one: Explanation) -> Place | None:
 def _steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
     rule = _rule_of(one)
     if rule is not None:
-        yield from _of_samples(one, rule)
+        yield from _of_samples(one, rule, verdict)
     claimed = {c.name for c in verdict.claims.claims} - set(one.contradicts)
     i, t, e, c = one.iters_per_epoch, one.iters_planned, one.epochs, one.cycles or 1
     if i is not None and e is not None and t is not None:
@@ -139,11 +139,15 @@ def _steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
         yield f"{b:,} × accumulation {a:,} × {_many(w, 'rank')} = {_many(one.global_batch, 'sample')} an update."
 
 
-def _of_samples(one: Explanation, rule: Sampler) -> Iterable[str]:
+def _of_samples(one: Explanation, rule: Sampler, verdict: Verdict) -> Iterable[str]:
     """From samples to iterations of an epoch, or back."""
     n, b, w, a, i = one.samples_low, one.batch_size, one.world_size, one.grad_accum, one.iters_per_epoch
     if one.repeats is not None and one.repeats > 1 and n is not None and n == one.samples_high:
-        yield f"{n // one.repeats:,} raw samples × {one.repeats:,} = {n:,} samples."
+        raw = next((c.low for c in verdict.claims.of("raw_samples") if c.exact is not None), n // one.repeats)
+        more = raw * one.repeats > n and "raw_samples" not in one.contradicts
+        left = f", of which {n:,} are left" if more else ""
+        raw = raw if more else n // one.repeats
+        yield f"{raw:,} raw samples × {one.repeats:,} = {_many(raw * one.repeats, 'sample')}{left}."
     if b is None or i is None or w is None:
         return
     if n is not None and n == one.samples_high:

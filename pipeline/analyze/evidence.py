@@ -48,6 +48,7 @@ def claims(stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, ru
         .filter(~torn & pl.col("low").is_between(0, MOST) & pl.col("high").is_between(pl.col("low"), MOST))
         .sort("run_id", order, strength, "source", copy, "log_id", "line", "low", nulls_last=True)
         .unique(["run_id", "name", "low", "high", "source"], keep="first", maintain_order=True)
+        .with_columns(log_id=pl.when(pl.col("source") != "user").then("log_id"))  # no log says what the user does
         .select(COLUMNS)
     )
 

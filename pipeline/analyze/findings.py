@@ -129,19 +129,23 @@ def nan_loss(attempts: pl.DataFrame) -> pl.DataFrame:
 
 
 def idle_gpus(runs: pl.DataFrame) -> pl.DataFrame:
-    """More GPUs visible than data-parallel ranks counted."""
-    hit = runs.filter(pl.col("gpus_visible") > pl.col("world_size"))
+    """More GPUs visible than data-parallel ranks counted, or stated by the user."""
+    told = pl.col("world_size_from") == "user"
+    places = [pl.when(told).then(f"gpus_visible_{of}").otherwise(f"world_size_{of}") for of in ("log", "line")]
+    hit = runs.filter(pl.col("gpus_visible") > pl.col("world_size")).with_columns(
+        at_log=places[0],
+        at_line=places[1],
+        how=pl.when(told).then(pl.lit("stated by you")).otherwise(pl.lit("counted")),
+    )
     many = pl.when(pl.col("world_size") == 1).then(pl.lit("rank")).otherwise(pl.lit("ranks"))
-    plain = pl.format("{} GPUs visible, {} {} counted", "gpus_visible", "world_size", many)
+    plain = pl.format("{} GPUs visible, {} {} {}", "gpus_visible", "world_size", many, "how")
     would = pl.col("global_batch") // pl.col("world_size") * pl.col("gpus_visible")
     batch = pl.format("{}: {} samples per update, not {}", plain, grouped(pl.col("global_batch")), grouped(would))
     advice = (
         "If all of them were meant to train, start one process per GPU; else hold fewer. Telemetry per GPU tells; one "
         "model split over all of them looks the same."
     )
-    return rows(
-        hit, "gpus_unused", "warning", pl.coalesce(batch, plain), advice, log="world_size_log", line="world_size_line"
-    )
+    return rows(hit, "gpus_unused", "warning", pl.coalesce(batch, plain), advice, log="at_log", line="at_line")
 
 
 def shown(value: str, source: str, line: str) -> pl.Expr:

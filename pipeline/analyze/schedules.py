@@ -1,7 +1,8 @@
 """Schedules that a run can never go through, held against its plan: only from what the logs state.
 
-Read are mmengine's `param_scheduler` (begin, end; in epochs unless by_epoch is False, mmengine 0.1.0 to 0.10.7), echoed
-arguments that name the epoch behind which a rate decays, and totals of steps that a scheduler was planned with.
+Read are mmengine's `param_scheduler` (begin, end, milestones; in epochs unless by_epoch is False, mmengine 0.1.0 to
+0.10.7) and mmcv's `lr_config` (step; likewise, mmcv 1.0 to 1.7), echoed arguments that name the epoch behind which a
+rate decays, and totals of steps that a scheduler was planned with.
 """
 
 import polars as pl
@@ -13,6 +14,7 @@ DECAY_FROM = (
     r"(?i)(^|[._])(lr_)?(decay_(start|begin|after)(_at)?(_epochs?)|(start|begin)_decay_epochs?|epochs?_decay_start)$"
 )
 TOTAL = r"(?i)(^|[._])(total_steps|num_training_steps|lr_decay_iters|t_max|total_updates)$"
+MMCV = ("lr_config.step", "lr_config.by_epoch")
 OPEN = 1e8  # mmengine's end of a schedule without end
 
 
@@ -20,7 +22,10 @@ def statements(facts: pl.LazyFrame) -> pl.LazyFrame:
     """The facts that speak of schedules, out of all those of a dump."""
     name = pl.col("name")
     return facts.filter(
-        name.str.starts_with("param_scheduler.") | name.str.contains(DECAY_FROM) | name.str.contains(TOTAL)
+        name.str.starts_with("param_scheduler.")
+        | name.is_in(MMCV)
+        | name.str.contains(DECAY_FROM)
+        | name.str.contains(TOTAL)
     )
 
 
@@ -33,9 +38,8 @@ def findings(stated: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
         "run_id", "epochs_planned", "iters_planned", "updates_planned", "iters_per_epoch", "grad_accum", "cycles"
     )
     known = stated.filter(pl.col("number").is_not_null()).join(plan, on="run_id")
-    return pl.concat([late_decays(known), late_schedulers(stated, plan), floored(known)]).unique(
-        ["run_id", "code", "message"], keep="first", maintain_order=True
-    )
+    found = [late_decays(known), late_schedulers(stated, plan), late_milestones(stated, plan), floored(known)]
+    return pl.concat(found).unique(["run_id", "code", "message"], keep="first", maintain_order=True)
 
 
 def rows(frame: pl.DataFrame, code: str, message: pl.Expr, advice: str) -> pl.DataFrame:
@@ -67,17 +71,11 @@ def late_decays(known: pl.DataFrame) -> pl.DataFrame:
 def late_schedulers(stated: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
     """mmengine's schedulers that begin behind the end of the run, or are planned beyond it."""
     own = in_schedulers(stated)
-    kept = ["run_id", "log_id", "scheduler"]
-    units = own.filter(pl.col("part") == "by_epoch").select(*kept, by_epoch="number").unique(kept)
-    by_iter = pl.col("by_epoch") == 0
-    ends = (
-        own.filter(pl.col("part").is_in(["begin", "end"]) & (pl.col("number") < OPEN))
-        .join(units, on=kept, how="left")
-        .join(plan, on="run_id")
-        .with_columns(
-            limit=pl.when(by_iter).then("iters_planned").otherwise(pl.col("epochs_planned").cast(pl.Int64)),
-            unit=pl.when(by_iter).then(pl.lit("iteration")).otherwise(pl.lit("epoch")),
-        )
+    ends = limited(
+        own.filter(pl.col("part").is_in(["begin", "end"]) & (pl.col("number") < OPEN)).join(
+            beside(own, "by_epoch"), on=SCHEDULER, how="left"
+        ),
+        plan,
     )
     told = [
         pl.col("kind").fill_null("a scheduler"),
@@ -93,6 +91,63 @@ def late_schedulers(stated: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
     advice = "Plan the schedule and the training to the same end."
     return pl.concat(
         [rows(begins, "unreachable_schedule", never, advice), rows(beyond, "unreachable_schedule", cut, advice)]
+    )
+
+
+def late_milestones(stated: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
+    """Milestones behind the end of the run: a rate that falls after epoch 12 of 12 never falls. mmengine counts them
+    from the scheduler's begin."""
+    own = in_schedulers(stated)
+    of_mmengine = (
+        own.filter(pl.col("part") == "milestones")
+        .join(beside(own, "by_epoch"), on=SCHEDULER, how="left")
+        .join(beside(own, "begin"), on=SCHEDULER, how="left")
+    )
+    by_epoch = stated.filter(pl.col("name") == MMCV[1]).select("run_id", "log_id", by_epoch="number")
+    of_mmcv = (
+        stated.filter(pl.col("name") == MMCV[0])
+        .join(by_epoch.unique(["run_id", "log_id"]), on=["run_id", "log_id"], how="left")
+        .with_columns(kind=pl.lit("lr_config"), begin=pl.lit(0.0))
+    )
+    columns = ["run_id", "log_id", "line", "kind", "text", "by_epoch", "begin"]
+    both = limited(pl.concat([of_mmengine.select(columns), of_mmcv.select(columns)]), plan)
+    numbers = pl.col("text").str.extract_all(r"\d[\d.eE+]*").list.eval(pl.element().cast(pl.Float64, strict=False))
+    at = pl.col("step") + pl.col("begin").fill_null(0)
+    missed = at.filter((at >= pl.col("limit")) & (at < OPEN))
+    late = (
+        both.with_columns(step=numbers)
+        .explode("step")
+        .group_by("run_id", "log_id", "line", "kind", "unit", "limit", maintain_order=True)
+        .agg(of=pl.len(), n=missed.len(), steps=brief(at).str.join(", "), missed=brief(missed).str.join(", "))
+        .filter(pl.col("n") > 0)
+    )
+    message = pl.format(
+        "{} steps at {} {}, and the plan ends at {} {}: {} {} never reached",
+        pl.col("kind").fill_null("a scheduler"),
+        pl.when(pl.col("of") > 1).then(pl.col("unit") + "s").otherwise("unit"),
+        pl.col("steps"),
+        pl.col("unit"),
+        grouped(pl.col("limit")),
+        pl.col("missed"),
+        pl.when(pl.col("n") > 1).then(pl.lit("are")).otherwise(pl.lit("is")),
+    )
+    return rows(late, "unreachable_schedule", message, "Plan the schedule and the training to the same end.")
+
+
+SCHEDULER = ["run_id", "log_id", "scheduler"]
+
+
+def beside(own: pl.DataFrame, part: str) -> pl.DataFrame:
+    """The number that each scheduler has under the name `part`."""
+    return own.filter(pl.col("part") == part).select(*SCHEDULER, pl.col("number").alias(part)).unique(SCHEDULER)
+
+
+def limited(schedulers: pl.DataFrame, plan: pl.DataFrame) -> pl.DataFrame:
+    """Rows with `limit`, the end of the plan in what their scheduler counts, and `unit`, its word for it."""
+    by_iter = pl.col("by_epoch") == 0
+    return schedulers.join(plan, on="run_id").with_columns(
+        limit=pl.when(by_iter).then("iters_planned").otherwise(pl.col("epochs_planned").cast(pl.Int64)),
+        unit=pl.when(by_iter).then(pl.lit("iteration")).otherwise(pl.lit("epoch")),
     )
 
 

@@ -27,6 +27,7 @@ def explain(
     *paths: Path,
     run: Annotated[str | None, Parameter(name="--run")] = None,
     at: Annotated[str | None, Parameter(name="--at", show_default=False)] = None,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"], show_default=False)] = None,
     numbers: Numbers = Numbers(),
     talk: Talk = Talk(),
 ) -> int:
@@ -40,7 +41,12 @@ def explain(
         Which run of the output folder.
     at
         Also say in which epoch, batch and update this global step lies.
+    out
+        An output folder, as for the other commands: the same as naming it without the option.
     """
+    if out is not None and not (out / "tables").exists():
+        raise UsageError(f"--out {out}: no tables there; it names the output folder of an earlier run")
+    paths = paths if out is None else (*paths, out)
     step = span("at", at)[0] if at is not None else None
     told_too = numbers.claims()
     found = evidence(paths, run) if paths or run is not None else []
@@ -83,9 +89,11 @@ def unseen(verdict: "Verdict") -> list[str]:
         return []
     others = words.plural(visible[0] - first.world_size, "other GPU")
     ranks = words.plural(first.world_size, "rank")
+    yours = any(c.source == "user" and c.exact == first.world_size for c in verdict.claims.of("world_size"))
+    how = "stated by you" if yours else "counted"
     return [
         "",
-        f"{words.plural(visible[0], 'GPU')} visible, {ranks} counted. What the {others} did cannot be seen here: they "
+        f"{words.plural(visible[0], 'GPU')} visible, {ranks} {how}. What the {others} did cannot be seen here: they "
         "may wait, serve others, or carry parts of one model that is split over them.",
     ]
 

@@ -1,4 +1,4 @@
-"""Tables → OUT/report: index.md, runs/<name>.md, runs/<name>/{loss,pace}.png, scaling/<name>.png. From tables alone.
+"""Tables → OUT/report: index.md, runs/<name>.md, runs/<name>/{loss,pace,lr}.png, scaling/<name>.png. From tables alone.
 
 Small tables are read once and divided among the runs; `progress` and `metrics` are read only for the runs that get
 charts, only their logs and columns. A file is written (beside its place, then renamed) only where its content changed,
@@ -99,6 +99,7 @@ def build(
         run_id = tables.run["run_id"]
         stem = stems[run_id]
         pictures: tuple[Picture, ...] = ()
+        rates: Picture | None = None
         if run_id in to_plot:
             basis = _basis(tables)
             made = before.charts.get(run_id)
@@ -112,9 +113,11 @@ def build(
                 made = {"basis": basis, "charts": [[chart.name, chart.alt] for chart in charts]}
             after.charts[run_id] = made
             after.files |= set(_chart_files(stem, made))
-            pictures = tuple(Picture(f"{stem}/{name}.png", alt) for name, alt in made["charts"])
+            named = {name: Picture(f"{stem}/{name}.png", alt) for name, alt in made["charts"]}
+            rates = named.pop("lr", None)
+            pictures = tuple(named.values())
         without = "No loss and no time per iteration was printed." if run_id in to_plot else _unplotted(len(to_plot))
-        text = markdown.render(page(tables, pictures, without_pictures=without))
+        text = markdown.render(page(tables, pictures, rates=rates, without_pictures=without))
         after.files.add(folder.write(f"runs/{stem}.md", text.encode()))
         if on_progress is not None:
             on_progress(place, len(order))
@@ -177,7 +180,11 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     if by_updates:
         rows = rows.with_columns(axis=pl.lit("update"))
     marks = curves.chart_marks([epoch["last_iter"] for epoch in tables.epochs], events, length)
-    charts = (curves.loss_chart(rows, marks), curves.pace_chart(rows, marks, tables.run["s_per_iter"]))
+    charts = (
+        curves.loss_chart(rows, marks),
+        curves.pace_chart(rows, marks, tables.run["s_per_iter"]),
+        curves.lr_chart(rows, tables.stages, marks),
+    )
     return tuple(chart for chart in charts if chart is not None)
 
 
@@ -220,9 +227,10 @@ def _draw(chart: Chart) -> bytes:
 
 
 def _basis(tables: RunTables) -> str:
-    """What a run's charts depend on: its row, its logs as they were read, and the look."""
+    """What a run's charts depend on: its row, its stages, its logs as they were read, and the look."""
     logs = sorted((log["log_id"], log["fingerprint"], log["bytes"], str(log["modified_at"])) for log in tables.logs)
-    return _digest((sorted(tables.run.items()), logs))
+    stages = [sorted(stage.items()) for stage in tables.stages]
+    return _digest((sorted(tables.run.items()), stages, logs))
 
 
 def _digest(shown: object) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLE_VERSION = 1  # raised when the look changes, so that charts made before are drawn again
+STYLE_VERSION = 2  # raised when the look changes, so that charts made before are drawn again
 
 WIDTH_IN, HEIGHT_IN, DPI = 7.6, 3.2, 130
 
@@ -27,6 +27,8 @@ INK, GREY, FAINT = "#333333", "#8A8A8A", "#E4E4E4"
 
 MARKERS = {"checkpoint": ("^", GREEN, "checkpoint"), "resume": ("D", VERMILION, "resumed")}
 LEGEND_COLUMNS = 6
+STRIP = 0.11  # upper part of the axes that holds the names of stages
+LETTER_SHARE = 0.0115  # width of a small letter, as a share of the x axis
 STRAY_SHARE = 0.05  # at most this share of the values may lie above the drawn range, and is counted in the legend
 
 
@@ -59,7 +61,7 @@ def draw(chart: Chart) -> bytes:
             _draw_scaling(figure, chart)
         else:
             axes = figure.subplots()
-            (_draw_loss if chart.name == "loss" else _draw_pace)(axes, chart)
+            {"loss": _draw_loss, "pace": _draw_pace, "lr": _draw_rates}[chart.name](axes, chart)
             _frame(axes, chart)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -102,6 +104,36 @@ def _draw_pace(axes: Axes, chart: Chart) -> None:
         highest = stray["hi"].max()
         label = f"higher, up to {highest:,.3g} s"
         axes.plot(stray["x"], [top * 0.985] * stray.height, "^", color=GREY, markersize=4, clip_on=False, label=label)
+
+
+def _draw_rates(axes: Axes, chart: Chart) -> None:
+    """The learning rate, its stages as stripes with their names above it, in a strip that no rate reaches."""
+    raw = _of(chart, "raw")
+    few = raw.height <= 60
+    _set_scale(axes, raw.filter(pl.col("lo") > 0))
+    _band(axes, raw, BLUE)
+    axes.plot(
+        raw["x"], raw["y"], color=BLUE, linewidth=1.4, marker="o" if few else "", markersize=3.5, label=_name(raw)
+    )
+    low, high = axes.get_ylim()
+    if not chart.spans:
+        return
+    strip = STRIP / (1 - STRIP)
+    if axes.get_yscale() == "log":
+        axes.set_ylim(low, high * (high / low) ** strip)
+    else:
+        axes.set_ylim(low, high + strip * (high - low))
+    whole = chart.spans[-1].end - chart.spans[0].start
+    for place, span in enumerate(chart.spans):
+        if place % 2:
+            axes.axvspan(span.start, span.end, color=FAINT, alpha=0.55, linewidth=0, zorder=0.2)
+        number, share = span.label.split(" ")[0], (span.end - span.start) / whole
+        fitting = [text for text in (span.label, number) if len(text) * LETTER_SHARE <= share]
+        if fitting:
+            middle = (span.start + span.end) / 2
+            axes.text(
+                *(middle, 0.975, fitting[0]), transform=axes.get_xaxis_transform(), ha="center", va="top", fontsize=8.5
+            )
 
 
 def _draw_scaling(figure: Figure, chart: Chart) -> None:
@@ -182,9 +214,10 @@ def _frame(axes: Axes, chart: Chart) -> None:
 
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    axes.set_title(chart.title, loc="left", fontsize=11, fontweight="bold")
+    scaled = ", log scale" if axes.get_yscale() == "log" else ""
+    axes.set_title(chart.title + ("" if chart.y_label else scaled), loc="left", fontsize=11, fontweight="bold")
     axes.set_xlabel(chart.x_label)
-    axes.set_ylabel(f"{chart.y_label}, log scale" if axes.get_yscale() == "log" else chart.y_label)
+    axes.set_ylabel(chart.y_label + scaled if chart.y_label else "")
     axes.margins(x=0.012)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
@@ -195,7 +228,8 @@ def _frame(axes: Axes, chart: Chart) -> None:
         if mark.kind == "epoch":
             for place, x in enumerate(mark.xs):
                 label = "epoch ends" if place == 0 else None
-                axes.axvline(x, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0.5, label=label)
+                top = 1 - STRIP if chart.spans else 1
+                axes.axvline(x, 0, top, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0.5, label=label)
         else:
             shape, colour, label = MARKERS[mark.kind]
             few = len(mark.xs) <= 60

@@ -5,6 +5,7 @@ without control characters, so that no log can colour or move a terminal. Withou
 """
 
 import io
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,10 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from . import words
-from .overview import NEEDED, Overview, RunLine
+from .overview import NEEDED, Look, Overview, RunLine
 
 MOST_RUNS = 30
 MOST_LOOKS = 12
+MOST_ALIKE = 3
 MOST_UNREAD = 5
 
 STATE_STYLES = {
@@ -32,6 +34,11 @@ STATE_STYLES = {
     "interrupted": "yellow",
 }
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|d|W|B|[kMGT]B|[KMG]iB)(?!\w))")
+_HELD = "\ue000"
+"""A blank at which no line ends (rich would part a line at a no-break space); text of a log never holds it, because
+`words.one_line` drops what cannot be printed. It is a blank again once lines are made."""
 
 _PLAIN = str.maketrans({"·": "|", "–": "-", "×": "x", "…": "...", "→": "->", "≥": ">=", "⌈": "", "⌉": ""})
 
@@ -81,6 +88,7 @@ def as_dict(seen: Overview, *, places: Places, ingested: Read | None = None) -> 
     for run in content["runs"]:
         for name in ("started_at", "ended_at"):
             run[name] = run[name].isoformat() if isinstance(run[name], datetime) else None
+        run["best"] = None if run["best"] == words.NONE_SEEN else run["best"]
     content["missing"] = dict(seen.missing)
     content["states"] = dict(seen.states)
     counted = ("seen", "read", "unchanged", "left_out", "lines", "seconds")
@@ -130,7 +138,7 @@ def summary(
         if place:
             console.print()
         console.print(part)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in buffer.getvalue().replace(_HELD, " ").splitlines()) + "\n"
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ class _Words:
 
     def __call__(self, text: str, style: str = "", limit: int = 300) -> Text:
         """Harmless text for the terminal."""
-        clean = words.one_line(text, limit)
+        clean = _BEFORE_UNIT.sub(_HELD, words.one_line(text, limit))
         return Text(clean if self.glyphs else clean.translate(_PLAIN), style=style)
 
     def severity(self, severity: str) -> Text:
@@ -183,17 +191,29 @@ def _looks(seen: Overview, say: _Words, places: Places) -> RenderableType | None
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True, max_width=32, overflow="ellipsis")
     grid.add_column(overflow="fold")
-    for look in seen.looks[:MOST_LOOKS]:
+    alike: dict[tuple[str, str, str], list[Look]] = {}
+    for look in seen.looks:
+        alike.setdefault((look.severity, look.message, look.advice), []).append(look)
+    shown = list(alike.values())[:MOST_LOOKS]
+    advised: set[str] = set()
+    for look, *others in shown:
         body = say(look.message)
-        if look.advice:
-            body.append("\n").append_text(say(look.advice, "dim"))
+        advice = "" if look.advice in advised else look.advice  # said once, above all that it holds for
+        advised.add(look.advice)
+        if advice:
+            body.append("\n").append_text(say(advice, "dim"))
         if look.code in COUNTED:
             command = f"trainqc explain {shlex.quote(str(places.tables.parent))} --run {shlex.quote(look.run)}"
             body.append("\n").append_text(say(command, "dim"))
         if look.where:
-            body.append("\n" if look.advice else "  ").append_text(say(look.where, "dim"))
+            body.append("\n" if advice else "  ").append_text(say(look.where, "dim"))
+        if others:
+            runs = list(dict.fromkeys(other.run for other in others))
+            more = len(runs) - MOST_ALIKE
+            names = [*runs[:MOST_ALIKE], *([f"{more:,} more"] if more > 0 else [])]
+            body.append("\n").append_text(say(f"the same: {words.listed(names)}", "dim"))
         grid.add_row(say.severity(look.severity), _middle(say(look.run, "bold", 80), 32), body)
-    return _titled("NEEDS A LOOK", grid, len(seen.looks) - MOST_LOOKS, say)
+    return _titled("NEEDS A LOOK", grid, len(seen.looks) - sum(map(len, shown)), say)
 
 
 def _runs(seen: Overview, say: _Words, width: int, most: int) -> RenderableType | None:
@@ -289,7 +309,7 @@ def _cell(title: str, line: RunLine, say: _Words) -> Text:
         case "WALL":
             return say(words.short_duration(line.wall_s))
         case "GPU-H":
-            return say(words.number(line.gpu_hours))
+            return say(words.gpu_hours(line.gpu_hours))
         case _:
             return say(line.best)
 

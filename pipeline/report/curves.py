@@ -4,22 +4,26 @@ A million points are reduced to buckets of equal width that keep the lowest, the
 spike of one iteration is still seen. Values that are no finite numbers become points of the series `odd`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from . import words
-from .model import Chart, Mark
+from .model import Chart, Mark, Span
 
 BUCKETS = 500
 MOST_POINTS = 3 * BUCKETS
 LONGEST_BRIDGE = 10
 MOST_EPOCH_MARKS = 60
+MOST_EPOCHS_BEHIND = 12  # behind rates, whose stages are marked too
+MOST_NAMED = 6
+MOST_CHANGES = 10_000  # a saw tooth of a few points has to stay one, so rates are reduced late
 
 KEYS = ("log_id", "line", "redraw", "piece")
 PROGRESS_COLUMNS = (
     *KEYS,
-    *("rank", "phase", "epoch", "iter", "iters_per_epoch", "global_iter", "s_per_iter", "data_s_per_iter"),
+    *("rank", "phase", "epoch", "iter", "iters_per_epoch", "global_iter", "s_per_iter", "data_s_per_iter", "lr"),
 )
 LOSS_COLUMNS = (*KEYS, "phase", "value")
 
@@ -35,7 +39,7 @@ def curve_records(
     iters_planned: int | None = None,
     cycles: int | None = None,
 ) -> pl.DataFrame:
-    """One row per record of the run's logs, on one axis: x f64, axis str, phase, loss, s_per_iter, data_s_per_iter.
+    """One row per record of the run's logs, on one axis: x f64, axis str, phase, loss, s_per_iter, data_s_per_iter, lr.
 
     `progress` has PROGRESS_COLUMNS and `losses` LOSS_COLUMNS (metrics of that name). Where a resume did iterations
     again, the later attempt's record stands. x is the global iteration; where a record prints none, it is counted from
@@ -79,6 +83,7 @@ def curve_records(
         "loss",
         "s_per_iter",
         "data_s_per_iter",
+        "lr",
     ).filter(pl.col("x").is_not_null())
 
 
@@ -172,6 +177,47 @@ def pace_chart(records: pl.DataFrame, marks: tuple[Mark, ...], s_per_iter: float
     return Chart("pace", "Pace", alt, _axis(records), "seconds per iteration", points, marks, s_per_iter, label)
 
 
+def lr_chart(records: pl.DataFrame, stages: Sequence[Mapping[str, Any]], marks: tuple[Mark, ...] = ()) -> Chart | None:
+    """The learning rate as printed, with the run's rows of `stages`. None where no two printed rates differ."""
+    train = _series(records.filter(_TRAIN), "lr")
+    rates = _finite(train)
+    if rates["y"].n_unique() < 2:
+        return None
+    first, last, low, high = rates.select(
+        *(pl.first("y"), pl.last("y").alias("last"), pl.min("y").alias("low"), pl.max("y").alias("high"))
+    ).row(0)
+    spans = stage_spans(stages, _axis(records), rates["x"].min(), rates["x"].max())
+    alt = f"Learning rate over training: {words.plural(train.height, 'printed value')}"
+    alt += f", from {words.loss(first)} to {words.loss(last)}, between {words.loss(low)} and {words.loss(high)}"
+    if spans:
+        alt += f"; {words.listed(span.label for span in spans[:MOST_NAMED])}"
+        alt += f" and {len(spans) - MOST_NAMED} more" if len(spans) > MOST_NAMED else ""
+    changes = rates.filter(
+        ((pl.col("y") != pl.col("y").shift(1)) | (pl.col("y") != pl.col("y").shift(-1))).fill_null(True)
+    )
+    points = _points(MOST_CHANGES, raw=pl.concat([changes, train.filter(~pl.col("y").is_finite())]))
+    shown = tuple(m for m in marks if m.kind == "resume" or (m.kind == "epoch" and len(m.xs) <= MOST_EPOCHS_BEHIND))
+    return Chart("lr", "Learning rate", alt, _axis(records), "", points, shown, spans=spans)
+
+
+def stage_spans(stages: Sequence[Mapping[str, Any]], axis: str, first: Any, last: Any) -> tuple[Span, ...]:
+    """Where the stages lie on an axis of iterations or, without cycles, of epochs that is drawn from `first` to `last`:
+    each to the begin of the next. None where one of them has no place on it.
+    """
+    column = {"iteration": "first_iter", "epoch": "first_epoch"}.get(axis)
+    if column is None or (axis == "epoch" and any(stage["first_cycle"] is not None for stage in stages)):
+        return ()
+    if not stages or any(stage[column] is None for stage in stages):
+        return ()
+    starts = [max(float(stage[column]), first) for stage in stages]
+    ends = [*starts[1:], last]
+    named = [words.stage(stage["kind"], stage["shape"]) for stage in stages]
+    if len(stages) > 1:
+        named = [f"{stage['stage']} {name}" for stage, name in zip(stages, named, strict=True)]
+    spans = (Span(*span) for span in zip(starts, ends, named, strict=True))
+    return tuple(span for span in spans if span.start < span.end)
+
+
 def chart_marks(
     epoch_ends: Sequence[int | None], events: pl.DataFrame, iters_per_epoch: int | None
 ) -> tuple[Mark, ...]:
@@ -185,12 +231,12 @@ def chart_marks(
     return tuple(mark for mark in marks if mark.xs)
 
 
-def reduce(points: pl.DataFrame) -> pl.DataFrame:
-    """x, y → x, y, lo, hi with at most BUCKETS rows where there were more than MOST_POINTS: mean, lowest and highest of
+def reduce(points: pl.DataFrame, most: int = MOST_POINTS) -> pl.DataFrame:
+    """x, y → x, y, lo, hi with at most BUCKETS rows where there were more than `most`: mean, lowest and highest of
     each bucket of equal width in x. `points` holds finite values only. A row of nulls parts what no line may bridge: a
     stretch of more than LONGEST_BRIDGE buckets without a value.
     """
-    if points.height <= MOST_POINTS:
+    if points.height <= most:
         return points.select("x", "y", pl.col("y").alias("lo"), pl.col("y").alias("hi"))
     low, width = pl.col("x").min(), pl.col("x").max() - pl.col("x").min()
     bucket = ((pl.col("x") - low) / width * BUCKETS).floor().clip(0, BUCKETS - 1)
@@ -215,8 +261,10 @@ def _finite(points: pl.DataFrame) -> pl.DataFrame:
     return points.filter(pl.col("y").is_finite())
 
 
-def _points(**series: pl.DataFrame) -> pl.DataFrame:
-    frames = [reduce(_finite(points)).select(pl.lit(name).alias("series"), pl.all()) for name, points in series.items()]
+def _points(most: int = MOST_POINTS, **series: pl.DataFrame) -> pl.DataFrame:
+    frames = [
+        reduce(_finite(points), most).select(pl.lit(name).alias("series"), pl.all()) for name, points in series.items()
+    ]
     odd = pl.concat([points.filter(~pl.col("y").is_finite()) for points in series.values()]).unique("x").sort("x")
     odd = odd.gather_every(max(1, -(-odd.height // BUCKETS))).with_columns(lo=pl.col("y"), hi=pl.col("y"))
     return pl.concat([*frames, odd.select(pl.lit("odd").alias("series"), pl.all())])

@@ -89,7 +89,7 @@ def _runs(seen: Overview, links: Mapping[str, str]) -> Table:
             phrase(words.number(line.samples_per_hour)),
             phrase(words.count(line.updates_done)),
             phrase(words.short_duration(line.wall_s)),
-            phrase(words.number(line.gpu_hours)),
+            phrase(words.gpu_hours(line.gpu_hours)),
             phrase(line.best),
         )
         for line in seen.runs

@@ -82,16 +82,26 @@ class Mark:
     xs: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class Span:
+    """A stretch of the x axis that a chart names, in words of ours."""
+
+    start: float
+    end: float
+    label: str
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """One plot over training iterations, or (`scaling`) over batch sizes. Nothing in it is text of a log.
 
     `points` (see curves.py) has the columns series (`raw`, `mean`, `val`, `wait`; `odd` for values that are NaN or
     infinite), x, y, lo and hi. `level` is a horizontal line, such as the run's median, and `level_label` its name, or
-    that of the running mean. `scaling` has the series throughput, memory and the lines through both, `…_line`.
+    that of the running mean. `spans` are the stages of the learning rate (`lr`). Where the title says all that the
+    y axis has to, `y_label` is empty. `scaling` has the series throughput, memory and the lines through both, `…_line`.
     """
 
-    name: Literal["loss", "pace", "scaling"]
+    name: Literal["loss", "pace", "lr", "scaling"]
     title: str
     alt: str
     x_label: str
@@ -100,6 +110,7 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     level: float | None = None
     level_label: str = ""
+    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,18 @@ from .section_why import unseen_gpus, why
 LONGEST_LIST = 30
 
 
-def page(tables: RunTables, pictures: tuple[Picture, ...] = (), *, without_pictures: str = "") -> Report:
-    """The page of one run. `without_pictures` says why there are none, where there are none."""
+def page(
+    tables: RunTables, pictures: tuple[Picture, ...] = (), *, rates: Picture | None = None, without_pictures: str = ""
+) -> Report:
+    """The page of one run; `rates` is the chart of its learning rate. `without_pictures` says why there are no others,
+    where there are none."""
     cite = Citations(tables)
     sections = (
         _state(tables),
         why(tables, cite) or counting(tables.run, cite),
         meanings(tables.run, cite),
         epoch_table(tables.epochs),
-        schedule(tables, cite),
+        schedule(tables, cite, rates),
         time_and_throughput(tables.run),
         beside(tables.run, tables.scaling),
         _plots(pictures, without_pictures),

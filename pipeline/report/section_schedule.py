@@ -2,17 +2,19 @@
 
 from . import words
 from .citations import Citations
-from .model import Code, Paragraph, Section, Table, phrase
+from .model import Code, Paragraph, Picture, Section, Table, phrase
 from .overview import Row
 from .run_tables import RunTables
 
 MOST_STAGES = 40
 
 
-def schedule(tables: RunTables, cite: Citations) -> Section:
-    """One row a stage; a run whose rate was never printed has none. Columns that no stage fills are left out."""
+def schedule(tables: RunTables, cite: Citations, rates: Picture | None = None) -> Section:
+    """One row a stage, and the chart of the rates; a run whose rate was never printed has none. Columns that no stage
+    fills are left out; stages are numbered where there are several, as in the chart."""
     shown = tables.stages[:MOST_STAGES]
     columns = [
+        ("stage", "r", lambda stage: words.count(stage["stage"]) if len(shown) > 1 else ""),
         ("iterations", "r", lambda stage: _span(stage, "first_iter", "last_iter")),
         ("cycles", "r", lambda stage: _span(stage, "first_cycle", "last_cycle")),
         ("epochs", "r", lambda stage: _span(stage, "first_epoch", "last_epoch")),
@@ -28,12 +30,13 @@ def schedule(tables: RunTables, cite: Citations) -> Section:
         )
         for stage in shown
     )
+    chart = () if rates is None else (rates,)
     if not rows:
-        return Section("Schedule", ())
+        return Section("Schedule", chart)
     titles, aligned = (*(title for title, *_ in kept), "where"), "".join(align for _, align, _ in kept) + "l"
     left = len(tables.stages) - len(shown)
     note = (Paragraph(phrase(f"… {words.plural(left, 'stage')} more: table ", Code("stages"), ".")),) if left else ()
-    return Section("Schedule", (Table(titles, aligned, rows), *note))
+    return Section("Schedule", (Table(titles, aligned, rows), *note, *chart))
 
 
 def _span(stage: Row, first: str, last: str) -> str:
@@ -50,8 +53,7 @@ def _rates(stage: Row) -> str:
 
 
 def _does(stage: Row) -> str:
-    kind = "warm-up" if stage["kind"] == "warmup" else str(stage["kind"])
-    said = kind if stage["shape"] is None else f"{stage['shape']} {kind}"
+    said = words.stage(str(stage["kind"]), stage["shape"])
     if stage["factor"] is not None:
         said += f", × {stage['factor']:.4g} each"
     if stage["repeats"] is not None:

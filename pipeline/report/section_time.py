@@ -55,11 +55,11 @@ def time_and_throughput(run: Row) -> Section:
                 words.fraction(run["data_wait_fraction"]),
                 "share of an iteration",
             ),
-            ("GPU-hours", run["gpu_hours"], words.number(run["gpu_hours"]), "counted ranks × wall clock"),
+            ("GPU-hours", run["gpu_hours"], words.gpu_hours(run["gpu_hours"]), "counted ranks × wall clock"),
             (
                 "GPU-hours if all visible GPUs were held",
                 held,
-                words.number(run["gpu_hours_held"]),
+                words.gpu_hours(run["gpu_hours_held"]),
                 "visible GPUs × wall clock",
             ),
             ("memory, highest printed", run["memory_peak_mib"], words.mebibytes(run["memory_peak_mib"]), "log"),

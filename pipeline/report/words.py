@@ -112,6 +112,13 @@ def hours(seconds: float | None) -> str:
     return UNKNOWN if seconds is None else f"{number(seconds / 3600)} h"
 
 
+def gpu_hours(value: float | None) -> str:
+    """GPU-hours to three digits, and no finer than a hundredth: 16.5; 0.01; < 0.01."""
+    if value is None or not math.isfinite(value) or value >= 1:
+        return number(value)
+    return "< 0.01" if 0 < value < 0.005 else number(round(value, 2))
+
+
 def size(bytes_: float | None) -> str:
     """A size in decimal units: 18.6 MB."""
     if bytes_ is None:
@@ -139,6 +146,12 @@ def moment(value: datetime | None) -> str:
 def plural(value: float | None, singular: str, many: str | None = None) -> str:
     """A count with its noun: 1 update; 459 updates; ? updates."""
     return f"{count(value)} {singular if value == 1 else many or singular + 's'}"
+
+
+def stage(kind: str, shape: str | None) -> str:
+    """What a stage of the learning rate is called: constant; linear warm-up; cosine decay."""
+    called = "warm-up" if kind == "warmup" else kind
+    return called if shape is None else f"{shape} {called}"
 
 
 def listed(items: Iterable[str], conjunction: str = "and") -> str:

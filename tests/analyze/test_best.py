@@ -48,6 +48,7 @@ def test_from_validation(shelf: Any, log: str) -> None:
             "phase": "val",
             "epoch": e,
             "name": n,
+            "printed_name": n,
             "value": v,
         }
         for e, n, v in [(1, "acc", 0.5), (2, "acc", 0.9), (3, "acc", 0.7), (1, "time", 3.0)]
@@ -66,6 +67,7 @@ def test_unknown_metric(shelf: Any, log: str) -> None:
         "format": "mmengine",
         "phase": "val",
         "name": "zeta",
+        "printed_name": "zeta",
         "value": 3.0,
     }
     shelf.add(METRICS, [row])

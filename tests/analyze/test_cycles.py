@@ -32,7 +32,9 @@ def turns_on(shelf: Shelf, log: str, losses: Sequence[Sequence[float]], steps: i
         "line", "epoch", epochs_planned=planned, iter=steps, iters_per_epoch=steps, global_iter=done, **common
     )
     shelf.add(PROGRESS, progress)
-    shelf.add(METRICS, frame.select("line", "epoch", "value", name=pl.lit("loss"), **common))
+    shelf.add(
+        METRICS, frame.select("line", "epoch", "value", name=pl.lit("loss"), printed_name=pl.lit("loss"), **common)
+    )
     return 2 * len(rows) + 2
 
 
@@ -77,7 +79,7 @@ def test_a_hundred_cycles_are_one_run() -> None:
     assert tables.epochs.filter(pl.col("cycle") == 7)["epoch"].to_list() == list(range(1, 11))
     finding = tables.findings.row(0, named=True)
     assert finding["code"] == "cycles"
-    assert "99 time(s) and the model goes on: the losses show it in" in finding["message"]
+    assert "99 times and the model goes on, as the losses of" in finding["message"]
 
 
 def test_new_models_are_runs() -> None:
@@ -87,7 +89,10 @@ def test_new_models_are_runs() -> None:
     assert tables.attempts["begun_by"].to_list() == ["log", *["anew"] * 4]
     assert tables.runs["iters_done"].to_list() == [2880] * 5
     assert tables.findings["code"].to_list() == ["new_model"] * 4
-    assert "and so do the losses (1.793 after 0.2637, 1.86 at first)" in tables.findings["message"][0]
+    assert (
+        "and so do the losses (1.793 at the begin, 0.2637 at the end of the turn before, 1.86 at the very first)"
+        in tables.findings["message"][0]
+    )
 
 
 def test_an_interrupted_model_among_new_ones_is_a_run_too() -> None:
@@ -110,7 +115,7 @@ def test_losses_that_tell_nothing() -> None:
     drawn = random.Random(5)
     tables = read([[0.69 + drawn.gauss(0, 0.01) for _ in range(4)] for _ in range(6)], planned=4)
     assert tables.runs["cycles"].to_list() == [6]
-    assert "the losses moved too little to tell" in tables.findings["message"][0]
+    assert "because the plan stays the same; the losses (line " in tables.findings["message"][0]
 
 
 def test_one_epoch_a_turn() -> None:

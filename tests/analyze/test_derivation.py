@@ -38,6 +38,13 @@ def test_why_3672() -> None:
     assert seen.proved == ()
 
 
+def test_samples_before_the_repeats() -> None:
+    """Raw samples are told as they are claimed: what a filter took away is no raw sample less."""
+    numbers = SA2VA | {"world_size": 1, "repeats": 4}
+    assert board(**numbers, raw_samples=305).steps[0] == "305 raw samples × 4 = 1,220 samples."
+    assert board(**numbers, raw_samples=400).steps[0] == "400 raw samples × 4 = 1,600 samples, of which 1,220 are left."
+
+
 @pytest.mark.parametrize(("framework", "padded"), [("huggingface", [0, 3, 11, 27]), ("torch", [0, 1, 3, 3])])
 def test_what_is_drawn_twice_on_other_ranks(framework: str, padded: list[int]) -> None:
     """1,221 samples by 4 on 1, 2, 4 and 8 ranks: transformers fills every batch, DistributedSampler every rank."""

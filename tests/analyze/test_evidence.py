@@ -5,6 +5,7 @@ from datetime import datetime
 import polars as pl
 import pytest
 from tables_by_hand import Shelf
+from trainqc.pipeline.settings import read_pairs
 from trainqc.pipeline.tables import SOURCES
 
 START = datetime(2025, 11, 25, 5, 13)
@@ -40,6 +41,23 @@ def test_the_user_claims_beside_the_log(shelf: Shelf, sa2va: str) -> None:
         ("world_size", 1, 1, "log", 36),
         ("drop_last", 0, 0, "user", None),
     ]
+
+
+def test_the_user_claims_what_logs_seldom_print(shelf: Shelf, sa2va: str) -> None:
+    """Raw samples, repeats and updates, as `--set` gives them: claims of the user, on no line of any log."""
+    told = read_pairs(["raw_samples=1,220", "repeats=1", "updates_planned=459"])
+    found = shelf.tables(values=told).claims.filter(pl.col("source") == "user")
+    assert found.select("name", "low", "log_id", "line", "holds").rows() == [
+        ("raw_samples", 1220, None, None, True),
+        ("repeats", 1, None, None, True),
+        ("updates_planned", 459, None, None, True),
+    ]
+
+
+def test_a_number_of_updates_that_the_user_has_wrong_goes(shelf: Shelf, sa2va: str) -> None:
+    """Three epochs of 1,224 iterations make 459 updates of 8."""
+    found = shelf.tables(values=read_pairs(["updates_planned=460"])).claims
+    assert found.filter(~pl.col("holds")).select("name", "source").rows() == [("updates_planned", "user")]
 
 
 def test_the_words_of_a_line(shelf: Shelf, sa2va: str) -> None:

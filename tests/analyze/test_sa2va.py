@@ -66,6 +66,13 @@ def test_epochs(shelf: Any, sa2va: str) -> None:
     assert epochs["samples_per_hour"].round(1).to_list() == [224.3] * 3
 
 
+def test_ranks_that_the_user_states_are_not_counted(shelf: Any, sa2va: str) -> None:
+    """What stands in no log is not called counted; the line is that of the visible GPUs."""
+    found = shelf.tables(values={"world_size": 1}).findings.filter(code="gpus_unused")
+    told = "4 GPUs visible, 1 rank stated by you: 8 samples per update, not 32"
+    assert found.select("message", "line").rows() == [(told, 9)]
+
+
 def test_findings(shelf: Any, sa2va: str) -> None:
     """Four visible GPUs and one counted rank, and four samples drawn twice an epoch, are found, each with its line."""
     findings = shelf.tables().findings

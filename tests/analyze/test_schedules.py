@@ -54,6 +54,38 @@ def test_schedulers_within_the_plan(shelf: Any, end: float, unit: bool) -> None:
     assert said(shelf) == []
 
 
+@pytest.mark.parametrize(
+    ("milestones", "begin", "told"),
+    [
+        ("[8, 11]", 0, []),
+        ("[8, 12]", 0, ["MultiStepLR steps at epochs 8, 12, and the plan ends at epoch 12: 12 is never reached"]),
+        ("[9]", 5, ["MultiStepLR steps at epoch 14, and the plan ends at epoch 12: 14 is never reached"]),
+        (
+            "[30, 60]",
+            0,
+            ["MultiStepLR steps at epochs 30, 60, and the plan ends at epoch 12: 30, 60 are never reached"],
+        ),
+    ],
+)
+def test_milestones(shelf: Any, milestones: str, begin: int, told: list[str]) -> None:
+    """A milestone at the last epoch takes hold behind it; mmengine counts from where the scheduler begins."""
+    log = shelf.log("a.log", ["mmengine"])
+    shelf.facts(log, "config", 5, epochs_planned=12)
+    scheduler(shelf, log, 10, begin=begin, by_epoch=True, milestones=milestones, type="MultiStepLR")
+    shelf.by_epoch(log, range(1, 13), range(10, 101, 10), 100, START, 1.0)
+    assert said(shelf) == told
+
+
+def test_steps_of_mmcv(shelf: Any) -> None:
+    """`lr_config.step` counts epochs unless by_epoch is False."""
+    log = shelf.log("a.log", ["mmcv"])
+    shelf.facts(log, "config", 5, **{"lr_config.step": "[16000, 90000]", "lr_config.by_epoch": False})
+    shelf.by_iter(log, range(1000, 40_001, 1000), 40_000, START, 1.0)
+    assert said(shelf) == [
+        "lr_config steps at iterations 16,000, 90,000, and the plan ends at iteration 40,000: 90,000 is never reached"
+    ]
+
+
 def test_floor_against_ceil(shelf: Any) -> None:
     """100 iterations an epoch at accumulation 8 are 12 whole windows: 36 in three epochs; mmengine makes 38."""
     log = shelf.log("a.log", ["mmengine"])

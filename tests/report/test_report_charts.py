@@ -31,6 +31,7 @@ def made(y: pl.Series) -> pl.DataFrame:
         pl.lit("train").alias("phase"),
         pl.lit(0.5).alias("s_per_iter"),
         pl.lit(None, pl.Float64).alias("data_s_per_iter"),
+        pl.lit(None, pl.Float64).alias("lr"),
     )
 
 
@@ -49,6 +50,65 @@ def test_both_charts_are_pictures_of_the_promised_size():
     for chart in (curves.loss_chart(rows, marks), curves.pace_chart(rows, marks, 16.0)):
         assert chart is not None
         assert size(charts.draw(chart)) == (988, 416)
+
+
+def rates(*lr: float | None) -> pl.DataFrame:
+    """Train records at iterations 1 … n with these learning rates."""
+    return made(pl.Series([1.0] * len(lr))).with_columns(pl.Series("lr", lr, pl.Float64))
+
+
+def stage(number: int, first_iter: int | None, kind: str = "constant", shape: str | None = None) -> dict[str, object]:
+    place = {"first_iter": first_iter, "first_epoch": 1, "first_cycle": None}
+    return {"stage": number, "kind": kind, "shape": shape, **place}
+
+
+def test_rates_are_drawn_with_their_stages():
+    """Each stage is a stripe up to the next; the text for the blind names them; the picture has the usual size."""
+    stages = [stage(1, 1, "warmup", "linear"), stage(2, 4, "decay", "cosine")]
+    chart = curves.lr_chart(rates(0.1, 0.2, 0.3, 0.3, 0.2, 0.1), stages)
+    assert chart is not None
+    spans = [(span.start, span.end, span.label) for span in chart.spans]
+    assert spans == [(1, 4, "1 linear warm-up"), (4, 6, "2 cosine decay")]
+    assert "6 printed values, from 0.1 to 0.1, between 0.1 and 0.3; 1 linear warm-up and 2 cosine decay" in chart.alt
+    assert size(charts.draw(chart)) == (988, 416)
+
+
+def test_a_rate_that_never_changes_has_no_chart():
+    """One value says nothing that the table does not."""
+    assert curves.lr_chart(rates(0.1, None, 0.1), [stage(1, 1)]) is None
+    assert curves.lr_chart(rates(None, None), []) is None
+
+
+@pytest.mark.parametrize(("lowest", "scale"), [(0.0011, "linear"), (0.001, "log")])
+def test_rates_over_two_decades_have_a_log_scale(lowest: float, scale: str):
+    """A rate of 0 takes no part in the choice; the names of stages stand above every rate."""
+    from matplotlib.figure import Figure
+
+    chart = curves.lr_chart(rates(0.0, lowest, 0.1), [stage(1, 1)])
+    assert chart is not None
+    axes = Figure().subplots()
+    charts._draw_rates(axes, chart)
+    assert axes.get_yscale() == scale
+    assert axes.transData.transform((1, 0.1))[1] < axes.transAxes.transform((0, 1 - charts.STRIP))[1]
+
+
+def test_a_saw_tooth_stays_one():
+    """Rates of 200 cycles of 10 epochs, as thousands of rows: each value is drawn, not the mean of a bucket."""
+    chart = curves.lr_chart(rates(*(0.1 * (1 + n // 4 % 10) for n in range(8_000))), [])
+    raw = series(chart, "raw")
+    assert raw["y"].n_unique() == 10
+    assert raw.height == 4_000  # the ends of each plateau
+
+
+def test_stages_without_a_place_on_the_axis_are_not_marked():
+    """A log that prints epochs alone, in cycles that begin anew."""
+    by_epoch = rates(0.1, 0.2).with_columns(axis=pl.lit("epoch"))
+    unplaced = [stage(1, None) | {"first_cycle": 1}]
+    assert curves.stage_spans(unplaced, "epoch", 1.0, 2.0) == ()
+    assert curves.stage_spans(unplaced, "iteration", 1.0, 2.0) == ()
+    chart = curves.lr_chart(by_epoch, [stage(1, None)])
+    assert chart is not None
+    assert [span.label for span in chart.spans] == ["constant"]
 
 
 def test_equal_charts_give_equal_bytes(monkeypatch: pytest.MonkeyPatch):
@@ -142,7 +202,7 @@ def test_iterations_are_counted_through_epochs():
         key | {"line": line, "phase": phase, "epoch": epoch, "iter": i, "iters_per_epoch": n}
         for line, (phase, epoch, i, n) in enumerate(shown, 1)
     ]
-    losses = [key | {"line": line, "name": "loss", "value": 1.0} for line in (1, 2, 3, 4)]
+    losses = [key | {"line": line, "name": "loss", "printed_name": "loss", "value": 1.0} for line in (1, 2, 3, 4)]
     got = records_of(frame(PROGRESS, *rows), frame(METRICS, *losses), 100)
     assert got.select("phase", "x").rows() == [("train", 50.0), ("train", 100.0), ("val", 100.0), ("train", 150.0)]
 
@@ -176,7 +236,10 @@ def test_after_a_resume_the_later_attempt_stands():
     key = {"redraw": 0, "piece": 0, "format": "mmengine", "phase": "train"}
     shown = [("old", 1, 10, 1.0), ("old", 2, 20, 2.0), ("new", 1, 20, 5.0), ("new", 2, 30, 6.0)]
     rows = [key | {"log_id": log, "line": line, "global_iter": i} for log, line, i, _ in shown]
-    losses = [key | {"log_id": log, "line": line, "name": "loss", "value": y} for log, line, _, y in shown]
+    losses = [
+        key | {"log_id": log, "line": line, "name": "loss", "printed_name": "loss", "value": y}
+        for log, line, _, y in shown
+    ]
     both = frame(
         ATTEMPTS,
         {"log_id": "new", "first_line": 1, "last_line": 9, "started_at": attempts()["ended_at"][0]},

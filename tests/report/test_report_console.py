@@ -1,13 +1,15 @@
 """The end of a run on the terminal."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from report_hand_made import STARTED, bare, findings, fleet, sa2va
 from trainqc.pipeline.report import console
-from trainqc.pipeline.report.overview import overview
+from trainqc.pipeline.report.overview import FleetTables, overview
 
 EXPECTED = Path(__file__).parent / "expected"
 PLACES = console.Places(
@@ -31,6 +33,14 @@ def runs(number: int) -> list[dict]:
         sa2va() | {"run_id": f"{k:08x}", "name": f"run{k}", "started_at": STARTED + timedelta(hours=k)}
         for k in range(number)
     ]
+
+
+def with_findings(*messages: str, of: Sequence[dict] = ()) -> FleetTables:
+    """Each run with a warning of each message, all with the same advice."""
+    tables = fleet(*of)
+    warning = findings().filter(pl.col("severity") == "warning").head(1).drop("run_id", "message")
+    every = tables.runs.select("run_id").head(len(of) or 1).join(pl.DataFrame({"message": messages}), how="cross")
+    return replace(tables, findings=every.join(warning, how="cross").select(tables.findings.columns))
 
 
 @pytest.mark.parametrize(
@@ -79,11 +89,29 @@ def test_over_a_screenful_those_that_need_a_look_and_the_newest_stay():
 
 def test_many_findings_are_cut_and_counted():
     """Of 50 findings 12 are shown, the worst first, and 38 are left to the report."""
-    rows = findings().head(1)
-    many = type(fleet())(*(fleet().runs, rows.sample(50, with_replacement=True), fleet().attempts, fleet().logs))
-    got = console.summary(overview(many), places=PLACES)
-    assert got.count("4 GPUs visible") == 12
+    got = console.summary(overview(with_findings(*(f"finding {k}" for k in range(50)))), places=PLACES)
+    assert got.count("finding ") == 12
     assert "and 38 more in the report" in got
+
+
+def test_what_is_found_alike_in_several_runs_is_said_once():
+    """One message with the names of the others; advice that holds for several messages stands under the first."""
+    several = with_findings("4 GPUs visible, 1 rank counted", "another", of=runs(6))
+    got = console.summary(overview(several), places=PLACES)
+    assert got.count("4 GPUs visible, 1 rank counted") == 1
+    assert "the same: run4, run3, run2 and 2 more" in got
+    assert got.count("start with NPROC_PER_NODE=4") == 1
+
+
+def test_no_line_ends_between_a_number_and_its_unit():
+    """Whatever the width, `2.3 %` stays together, with a blank that a search finds."""
+    seen = overview(
+        with_findings("28 of 1,220 samples are drawn twice in each epoch to fill it up (2.3 %), 16 h 28 min")
+    )
+    for width in range(60, 118):
+        got = console.summary(seen, places=PLACES, width=width)
+        assert "(2.3 %)" in got
+        assert "28 min" in got
 
 
 def test_a_failed_run_needs_a_look_even_without_a_finding():
@@ -144,6 +172,7 @@ def test_the_json_form_holds_the_same_summary():
     assert [run["run"] for run in content["runs"]] == ["sa2va_vessel", "bare"]
     assert content["runs"][0]["started_at"] == "2025-11-25T05:13:00"
     assert content["runs"][1]["s_per_iter"] is None
+    assert content["runs"][1]["best"] is None
     assert content["missing"] == {"grad_accum": 1, "world_size": 1, "num_samples": 1, "batch_size": 1}
     assert content["read"]["lines"] == 46_212
     assert content["places"]["report"] == "trainqc-out/report/index.md"

@@ -4,6 +4,7 @@ from typing import Any
 
 from report_hand_made import run_tables, sa2va
 from trainqc.pipeline.report import markdown
+from trainqc.pipeline.report.model import Picture
 from trainqc.pipeline.report.page import page
 from trainqc.pipeline.report.run_tables import RunTables
 from trainqc.pipeline.tables import STAGES
@@ -32,6 +33,16 @@ def test_a_stage_says_what_it_does():
     )
     assert "step decay, × 0.1 each" in text
     assert "cycles |" not in text.splitlines()[2]
+
+
+def test_the_chart_of_the_rates_stands_with_their_stages():
+    """Not among the plots of loss and pace; stages are numbered as in the chart where there are several."""
+    one = dict.fromkeys(STAGES.schema) | {"stage": 1, "kind": "constant", "lr_first": 0.1, "lr_last": 0.1}
+    tables = RunTables(**{**vars(run_tables(sa2va())), "stages": [one, one | {"stage": 2}]})
+    text = markdown.render(page(tables, rates=Picture("sa2va_vessel/lr.png", "Rates")))
+    of_schedule = text.partition("## Schedule")[2].split("\n## ")[0]
+    assert "![Rates](sa2va_vessel/lr.png)" in of_schedule
+    assert "| 2 | 0.1 | constant |" in of_schedule
 
 
 def test_a_constant_rate_is_one_number():

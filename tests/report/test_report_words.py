@@ -19,6 +19,15 @@ def test_counts(value: float | None, text: str):
 
 @pytest.mark.parametrize(
     ("value", "text"),
+    [(None, "?"), (0.0136, "0.01"), (0.004, "< 0.01"), (0, "0"), (0.999, "1"), (4.2617, "4.26"), (65.9, "65.9")],
+)
+def test_gpu_hours(value: float | None, text: str):
+    """Nobody is billed for less than a hundredth of an hour."""
+    assert words.gpu_hours(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
     [
         (None, "?"), (0.62, "0.62"), (222.257, "222"), (16.0, "16"), (182_857.1, "182,857"), (1.5e-7, "1.50e-07"),
         (0.000123, "0.000123"), (math.nan, "NaN"), (-math.inf, "-inf"), (9.999, "10"), (0, "0"),
