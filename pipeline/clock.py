@@ -234,12 +234,5 @@ def _in_partial_year(stamp: dt.datetime) -> dt.datetime:
 
 
 def _no_facts() -> pl.DataFrame:
-    schema = {
-        "log": pl.UInt32,
-        "line": pl.Int64,
-        "name": pl.String,
-        "value": pl.String,
-        "number": pl.Float64,
-        "source": pl.String,
-    }
-    return pl.DataFrame(schema=schema)
+    words = dict.fromkeys(("name", "value"), pl.String)
+    return pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64, **words, "number": pl.Float64, "source": pl.String})

@@ -254,7 +254,7 @@ def spans(one: Explanation, name: str) -> tuple[float, float] | None:
     if name == "num_samples":
         low, high = one.samples_low, one.samples_high
         return None if low is None else (low, float("inf") if high is None else high)
-    value = getattr(one, name)
+    value = getattr(one, name, None)  # raw samples are a range alone
     if value is not None:
         return (float(value), float(value)) if isinstance(value, float) else (value, value)
     low, high = one.ranges.get("epochs_planned" if name == "epochs" else name, (None, None))
