@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from reading import PROJECT
-from trainqc import read, run
+from trainqc import analyze, ingest, read
 
 
 def tracked() -> list[str]:
@@ -23,8 +23,9 @@ def test_the_repository_holds_its_sample_logs_and_no_other_training(tmp_path: Pa
     for name in tracked():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, tree / name)
-    run([tree], out=tmp_path / "all")
-    run([tree / "sample_logs"], out=tmp_path / "samples")
+    for logs, out in ((tree, tmp_path / "all"), (tree / "sample_logs", tmp_path / "samples")):
+        ingest([logs], out=out)
+        analyze(out)
     found = read(tmp_path / "all", "runs")["log_paths"].explode().sort().to_list()
     alone = read(tmp_path / "samples", "runs")["log_paths"].explode().sort().to_list()
     assert found == [f"sample_logs/{path}" for path in alone]
