@@ -134,7 +134,7 @@ def analyze(
         logs,
         events.filter(pl.col("kind") == "start"),
     )
-    batches = Batches(parsed, events, speaking, logs)
+    batches = Batches(parsed, events, speaking, logs, told)
     parts = [(attempts_of(batch), batch.marks, batch.cycles, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
@@ -225,11 +225,17 @@ class Batches:
     """Batches of whole logs; a single one is read once and kept, several are read anew at each turn."""
 
     def __init__(
-        self, parsed: Mapping[str, pl.LazyFrame], events: pl.DataFrame, speaking: pl.DataFrame, logs: pl.DataFrame
+        self,
+        parsed: Mapping[str, pl.LazyFrame],
+        events: pl.DataFrame,
+        speaking: pl.DataFrame,
+        logs: pl.DataFrame,
+        told: pl.DataFrame,
     ) -> None:
         self.parsed, self.events, self.logs = parsed, events, logs
         self.rates = rates.printed(parsed["metrics"]).collect(engine="streaming")
-        self.updates = update_counters.totals(parsed["facts"]).collect(engine="streaming")
+        stated = pl.concat([parsed["facts"].filter(pl.col("source") != "user"), told.lazy()])
+        self.updates = update_counters.totals(stated).collect(engine="streaming")
         alone = speaking.filter(pl.col("leader").is_null())
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS

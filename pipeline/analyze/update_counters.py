@@ -25,8 +25,8 @@ OF_ATTEMPTS = (
 
 
 def totals(facts: pl.LazyFrame) -> pl.LazyFrame:
-    """The numbers of updates that logs state: log_id, total, told (in a header, not as an argument alone)."""
-    stated = facts.filter((pl.col("name") == STATED) & (pl.col("source") != "user"))
+    """The numbers of updates that logs and user state: log_id, total, told (in a header, as a result)."""
+    stated = facts.filter(pl.col("name") == STATED)
     number = pl.col("number").cast(pl.Int64, strict=False)
     return stated.group_by("log_id", total=number).agg(told=(pl.col("source") == "log").any()).drop_nulls()
 

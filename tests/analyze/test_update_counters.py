@@ -87,3 +87,11 @@ def test_a_bar_of_each_epoch_counts_iterations(shelf: Shelf) -> None:
         shelf.bar(log, [(1, 1.0), (1000, 630.0)], 1000, line=line)
     run = shelf.run()
     assert (run["iters_per_epoch"], run["iters_done"]) == (1000, 3000)
+
+
+def test_updates_that_the_user_states(shelf: Shelf) -> None:
+    """A bar of as many steps as the user states updates counts them."""
+    log = shelf.log("a.txt", ["tqdm"])
+    shelf.bar(log, [(0, 0.0), (40, 40.0), (80, 80.0)], 117)
+    run = shelf.run(values={"updates_planned": 117, "grad_accum": 8})
+    assert (run["updates_done"], run["updates_planned"], run["iters_done"], run["s_per_iter"]) == (80, 117, None, 0.125)
