@@ -81,7 +81,7 @@ def test_a_pattern_that_cannot_be_decided() -> None:
     assert learn(slow, "a" * 4000) is None
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="\n\r"), max_size=60))
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=60))
 def test_a_generalised_text_fits_itself(text: str) -> None:
     """Both engines read the pattern that is made from a text, and find the whole text in it."""
     pattern = f"^{generalised(text)}$"
