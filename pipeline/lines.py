@@ -96,6 +96,9 @@ class Lines:
     confidences: dict[int, float] = field(default_factory=dict)
 
 
+PLAIN_BEGINNINGS = frozenset(bytes([byte]) for byte in b"\n\r [-0123456789")
+"""First bytes that no compressed file has."""
+
 ISSUE_SCHEMA = pl.Schema(
     {"log": pl.UInt32(), "line": pl.Int64(), "redraw": pl.Int32(), "code": pl.String(), "raw": pl.String()}
 )
@@ -392,10 +395,13 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool] | None:
         buffer = buffer.replace(b"\r", _REDRAW + b"\n")
     frame = pl.DataFrame(schema={"text": pl.String})
     if buffer:
+        # polars 2.1 unpacks text that begins as a compressed file does, such as `x^2` (zlib)
+        plain = buffer[:1] in PLAIN_BEGINNINGS
         try:
-            frame = pl.scan_lines(buffer, name="text").collect().rechunk()  # columns beside it have one chunk as well
+            frame = pl.scan_lines(buffer if plain else b"\n" + buffer, name="text").collect()
         except pl.exceptions.ComputeError:
             return None
+        frame = (frame if plain else frame.slice(1)).rechunk()  # columns beside it have one chunk as well
     text = pl.col("text")
     # what is cleaned depends on the text's own line alone: what stands beside it in the batch must not matter
     if redrawn:

@@ -296,3 +296,14 @@ def test_logs_of_a_batch_do_not_touch(logs: list[bytes]) -> None:
         text = mine.select(columns).rows()
         assert text == alone.select(columns).rows()
     assert batch.physical["lines"].to_list() == [lines(log).physical["lines"].sum() for log in logs]
+
+
+@pytest.mark.parametrize(
+    "begin", [b"x^2 + 1", b"x\x01abc", b"\x1f\x8b\x01", b"\x28\xb5\x2f\xfd1", b"BZh9", b"PK\x03\x04"]
+)
+def test_text_that_begins_as_a_compressed_file_does(begin: bytes) -> None:
+    """Text is text, however it begins: it is not unpacked."""
+    found = lines(begin + b"\nstep 1\n")
+    assert found.physical["lines"].to_list() == [2]
+    assert found.frame["text"].to_list()[-1] == "step 1"
+    assert found.frame.height == 2
