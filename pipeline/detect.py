@@ -27,6 +27,11 @@ class Formats:
     parsers: Mapping[str, Parser]
 
     @cached_property
+    def names(self) -> pl.Enum:
+        """The formats' names as a type: a column of one of them costs a byte a row."""
+        return pl.Enum(list(self.parsers))
+
+    @cached_property
     def hints(self) -> list[str]:
         return sorted({hint for parser in self.parsers.values() for shape in parser.shapes for hint in shape.hints})
 

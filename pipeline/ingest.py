@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import polars as pl
 
@@ -179,13 +180,17 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
 # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+LOADING = Lock()
+"""One thread opens logs at a time: several would hand the interpreter to and fro at each of ten thousand files."""
+
 Worked = tuple[Ingested, list[Log]]
 """What a batch came to, and its logs that have to be read as streams."""
 
 
 def _work(batch: Batch, writer: Writer, formats: Formats) -> Worked:
     try:
-        aside = [] if batch.chunks else load(batch)
+        with LOADING:
+            aside = [] if batch.chunks else load(batch)
         return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested(), aside
     except BaseException as error:
         for future in (batch.after, batch.counted):

@@ -220,8 +220,9 @@ def settle(claims: Claims, formats: Formats, state: State, anchors: pl.DataFrame
         matched = _matched(name, moved, formats, found, state)
         if matched is None:
             continue
+        called = pl.lit(name, dtype=formats.names)
         for table, frames in parser.to_tables(matched).items():
-            tables.setdefault(table, []).extend(f.with_columns(format=pl.lit(name)) for f in frames if f.height)
+            tables.setdefault(table, []).extend(f.with_columns(format=called) for f in frames if f.height)
     beside = [name for name, parser in formats.parsers.items() if not parser.claims]
     formats_seen = _formats_seen(tables).filter(~pl.col("format").is_in(beside))
     ready = {name: _table(name, frames) for name, frames in tables.items()}
@@ -259,10 +260,11 @@ def _counted(issues: pl.DataFrame) -> pl.DataFrame:
 
 def _formats_seen(tables: Mapping[str, Sequence[pl.DataFrame]]) -> pl.DataFrame:
     """Which formats a log has: those of its progress, events and telemetry (metrics stand beside progress)."""
-    rows = [frame.select("log", "format") for name in ("progress", "events", "gpu") for frame in tables.get(name, [])]
+    shown = [frame for name in ("progress", "events", "gpu") for frame in tables.get(name, [])]
     first = pl.col("log") != pl.col("log").shift(1, fill_value=2**32 - 1)
+    rows = [frame.select("log", "format").filter(first).cast({"format": pl.String}) for frame in shown]
     empty = pl.DataFrame(schema={"log": pl.UInt32, "format": pl.String})
-    return pl.concat([empty, *(frame.filter(first) for frame in rows)]).unique()
+    return pl.concat([empty, *rows]).unique()
 
 
 def _moved(claims: Claims, state: State) -> Claims:
