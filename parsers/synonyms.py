@@ -354,6 +354,12 @@ SYNONYMS = (
         ("Total optimization steps = 11,900", "max_steps: 800"),
     ),
     Synonym(
+        "updates_per_epoch",
+        COUNT,
+        ("num update steps per epoch", "update steps per epoch", "updates per epoch"),
+        ("Num update steps per epoch = 39",),
+    ),
+    Synonym(
         "total_steps",
         COUNT,
         (

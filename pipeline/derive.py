@@ -34,6 +34,7 @@ from .analyze import (
     stages,
     state,
     timeline,
+    trainer_lines,
     update_counters,
     verdicts,
 )
@@ -129,12 +130,14 @@ def analyze(
     logs = quotations.without(parsed["logs"].filter(pl.col("status") != "left_out").collect())
     events = parsed["events"].collect()
     told = user_facts(logs, rules, values)
+    beside = trainer_lines.beside_bars(parsed["progress"], parsed["metrics"], logs)
     speaking = timeline.speakers(
         timeline.summarize(parsed["progress"]).collect(engine="streaming"),
         logs,
         events.filter(pl.col("kind") == "start"),
+        trainer_lines.counted(beside),
     )
-    batches = Batches(parsed, events, speaking, logs, told)
+    batches = Batches(parsed, events, speaking, logs, told, beside)
     parts = [(attempts_of(batch), batch.marks, batch.cycles, signs_of(batch)) for batch in batches]
     if not parts:
         return nothing(told)
@@ -153,6 +156,7 @@ def analyze(
     facts = pl.concat([said_by_logs, told, update_counters.statements(attempts).select(told.columns)])
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
+    fractions = resolve.beside_runs(trainer_lines.fractions(beside, parsed["facts"]), heard, members)
     said = runs.assembled(
         attempts,
         resolve.wide(resolve.chosen(stated), run_ids),
@@ -161,18 +165,21 @@ def analyze(
         telemetry(parsed["gpu"]),
         members,
         logs,
-    )
+    ).join(trainer_lines.reached(fractions), on="run_id", how="left")
     of_updates = signs.of_updates(parsed["progress"]).collect(engine="streaming")
     shown = pl.concat([*(seen for _, _, _, seen in parts), of_updates])
-    claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), said)
+    lengths = resolve.beside_runs(trainer_lines.epoch_lengths(beside), heard, members)
+    claims = evidence.claims(stated, attempts, resolve.beside_runs(shown, heard, members), lengths, said)
     claims = evidence.with_texts(claims, parsed["sources"])
-    judged = verdicts.judge(claims, evidence.frameworks(said, stated), solve)
-    headline = runs.headline(said, judged.agreed, logs, now)
+    printed_by = trainer_lines.spoken(said, speaking, "first_log")
+    judged = verdicts.judge(claims, evidence.frameworks(printed_by, stated), solve)
+    headline = trainer_lines.spoken(runs.headline(said, judged.agreed, logs, now), speaking, "first_log")
     counted = update_counters.as_counted(sample_counters.as_counted(headline))
     inside = [(epochs_of(batch, attempts, counted), stages_of(batch, attempts, counted)) for batch in batches]
     spans = epochs.spans(attempts, counted, turns)
     spent = epochs.table(*sample_counters.of_epochs(spans, pl.concat([part for part, _ in inside]), headline), headline)
     attempts = update_counters.of_attempts(sample_counters.of_attempts(attempts, headline), headline)
+    attempts = trainer_lines.spoken(attempts, speaking, "log_id")
     planned = schedules.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
     compared = scaling.table(headline, parsed["facts"].filter(pl.col("source") != "user"), members)
     more = [
@@ -231,11 +238,14 @@ class Batches:
         speaking: pl.DataFrame,
         logs: pl.DataFrame,
         told: pl.DataFrame,
+        beside: pl.DataFrame,
     ) -> None:
         self.parsed, self.events, self.logs = parsed, events, logs
-        self.rates = rates.printed(parsed["metrics"]).collect(engine="streaming")
+        printed = rates.printed(parsed["metrics"]).collect(engine="streaming")
+        self.rates = pl.concat([printed, trainer_lines.rates(beside).select(printed.columns)])
         stated = pl.concat([parsed["facts"].filter(pl.col("source") != "user"), told.lazy()])
-        self.updates = update_counters.totals(stated).collect(engine="streaming")
+        totals = update_counters.totals(stated).collect(engine="streaming")
+        self.updates = update_counters.with_lines(totals, trainer_lines.totals(beside))
         alone = speaking.filter(pl.col("leader").is_null())
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
@@ -291,9 +301,11 @@ class Batches:
     ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         rows = rates.beside(bars.rows(progress, speaking).collect(engine="streaming"), self.rates, speaking)
         rows = bars.turned(timeline.in_order(rows))
-        turns = bars.turns(rows)
         stated = self.updates.join(speaking.select("log_id", "log"), on="log_id").drop("log_id")
-        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns), stated)
+        resumed = bars.resumes(rows, timeline.keyed(self.events, speaking), stated)
+        rows = bars.without_jumps(rows, resumed)
+        turns = bars.turns(rows)
+        chosen = bars.spoken_turns(turns, bars.speaking_bars(turns, stated), stated, resumed)
         return chosen, bars.paced(rows, chosen), bars.rates(rows, chosen)
 
 

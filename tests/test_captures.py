@@ -1,4 +1,4 @@
-"""What the real tqdm and mmengine printed on purpose: every record is read, counted by hand in the raw bytes."""
+"""What real libraries printed on purpose: every record is read, counted by hand in the raw bytes."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from trainqc.pipeline.lines import Chunk, split
 
 SHARED = Path(os.environ.get("TRAINQC_SHARED", Path(__file__).parents[2] / "shared"))
 CAPTURES = SHARED / "captures"
-FILES = sorted(CAPTURES.glob("tqdm_*")) + sorted(CAPTURES.glob("mmengine_*"))
+FILES = [file for name in ("tqdm", "mmengine", "hf") for file in sorted(CAPTURES.glob(f"{name}_*"))]
 
 pytestmark = pytest.mark.skipif(not FILES, reason="no captures beside the repository (TRAINQC_SHARED)")
 each_file = pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
@@ -22,6 +22,8 @@ each_tqdm = pytest.mark.parametrize("file", [f for f in FILES if f.name.startswi
 each_mmengine = pytest.mark.parametrize(
     "file", [f for f in FILES if f.name.startswith("mmengine")], ids=lambda f: f.name
 )
+
+each_hf = pytest.mark.parametrize("file", [f for f in FILES if f.name.startswith("hf")], ids=lambda f: f.name)
 
 
 def redraws(data: bytes) -> list[bytes]:
@@ -90,6 +92,23 @@ def test_checkpoints_and_process_starts_are_events(file: Path) -> None:
     kinds = Counter(read(data)["events"]["kind"])
     assert kinds["checkpoint"] == data.count(b"Saving checkpoint at ")
     assert kinds["start"] == len(re.findall(rb"^System environment:\r?$", data, re.M))
+
+
+@each_hf
+def test_every_dict_of_the_trainer_is_a_row(file: Path) -> None:
+    """As many training and validation rows as `grep` counts dicts; their losses and fractions are the printed ones."""
+    data = file.read_bytes()
+    found = read(data)
+    rows = found["progress"].filter(pl.col("format") == "huggingface")
+    values = found["metrics"].filter(pl.col("phase") == "train").sort("line", "redraw", "piece")
+    assert rows.filter(pl.col("phase") == "train").height == len(re.findall(rb"\{'loss': ", data))
+    assert rows.filter(pl.col("phase") == "val").height == len(re.findall(rb"\{'eval_loss': ", data))
+    dicts = re.findall(rb"\{'loss': [^}]*\}", data)
+    for name in ("loss", "epoch"):
+        wanted = [float(v) for text in dicts for v in re.findall(rb"'%s': '?([^',}]+)" % name.encode(), text)]
+        assert values.filter(pl.col("name") == name)["value"].to_list() == wanted
+    assert set(found["progress"]["format"]) == {"tqdm", "huggingface"}
+    assert found["issues"].is_empty()
 
 
 @each_file

@@ -44,6 +44,7 @@ SHORT_S = 20.0  # below this the second of the elapsed time is too coarse for a 
 TOO_FAST = 100_000.0  # per second: a bar that fast counts bytes or rows
 LONG_TURN_S, MANY_TURNS = 120.0, 5  # this many turns this long: each turn as a whole is one value
 CURSOR_ROW = r"^row \d+$"
+RESUMED_AT = r"^resumed at update (\d+)$"  # what the Trainer's parser calls the line of its global step
 
 
 def rows(progress: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
@@ -86,6 +87,36 @@ def turned(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(turn=fell.over(bar).fill_null(False).cum_sum().over(bar))
 
 
+def resumes(rows: pl.DataFrame, events: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame:
+    """Turns of bars that count updates (`of_updates`) whose process resumed: log, kind, total, turn, resumed, and
+    resumed_at (the update that the log names, else null). `rows` from `turned`, `events` from `timeline.keyed`.
+
+    The event stands before the turn's last frame and behind those of the turn before.
+    """
+    bar = ["log", "kind", "total", "turn"]
+    counted = rows.join(of_updates, on=["log", "total"], how="semi")
+    ends = counted.group_by(bar).agg(pl.col("line").max().alias("last_line")).sort("last_line")
+    said = events.filter(pl.col("kind") == "resume").select(
+        "log", "line", resumed_at=pl.col("message").str.extract(RESUMED_AT).cast(pl.Int64, strict=False)
+    )
+    found = said.sort("line").join_asof(
+        ends, left_on="line", right_on="last_line", by="log", strategy="forward", check_sortedness=False
+    )
+    return (
+        found.drop_nulls("last_line")
+        .group_by(bar)
+        .agg(pl.col("resumed_at").drop_nulls().last(), resumed=pl.lit(value=True))
+    )
+
+
+def without_jumps(rows: pl.DataFrame, resumed: pl.DataFrame) -> pl.DataFrame:
+    """`rows` without the frames at 0 of resumed turns: the bar jumps from there to the first update that is done, and
+    what lies between was done by the process before."""
+    bar = ["log", "kind", "total", "turn"]
+    at_zero = resumed.select(*bar, n=pl.lit(0, pl.Int64))
+    return rows.join(at_zero, on=[*bar, "n"], how="anti", nulls_equal=True, maintain_order="left")
+
+
 def turns(rows: pl.DataFrame) -> pl.DataFrame:
     """One row per turn of a bar: log, kind, total, turn, first/last line, n, elapsed and frames, closing pace."""
     return (
@@ -114,12 +145,13 @@ def turns(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
+def speaking_bars(turns: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame:
     """One row per log: the bar that counts iterations, with its turns and the epochs that its outer bar counts.
 
     Of several bars those of a numbered epoch go first, and of them the one speaks that counted most in all its turns,
     or would have (the inner one of a nest; a training that never moved before a short bar that did). A bar around it,
-    whose total its turns fit, counts epochs: outer_total, outer_n.
+    whose total its turns fit, counts epochs: outer_total, outer_n. A bar of `of_updates` (log, total, of_lines) behind
+    the Trainer's lines goes before all.
     """
     slow_enough = pl.col("last_n") <= TOO_FAST * pl.col("last_elapsed_s").fill_null(0).clip(1)
     bars = (
@@ -135,10 +167,12 @@ def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
             n=pl.col("last_n").last(),
         )
         .with_columns(epoch=pl.col("kind").str.contains(ONE_EPOCH).fill_null(False))
+        .join(of_updates.select("log", "total", "of_lines"), on=["log", "total"], how="left")
+        .with_columns(of_lines=(pl.col("of_lines") & pl.col("kind").is_null()).fill_null(False))
     )
     best = bars.sort(
-        ["log", "epoch", "counted", "frames", "first_line", "kind", "total"],
-        descending=[False, True, True, True, False, False, False],
+        ["log", "of_lines", "epoch", "counted", "frames", "first_line", "kind", "total"],
+        descending=[False, True, True, True, True, False, False, False],
     ).unique("log", keep="first", maintain_order=True)
     others = bars.join(best.select("log", "kind", "total"), on=["log", "kind", "total"], how="anti", nulls_equal=True)
     outer = (
@@ -162,12 +196,14 @@ def speaking_bars(turns: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame:
+def spoken_turns(
+    turns: pl.DataFrame, bars: pl.DataFrame, of_updates: pl.DataFrame, resumed: pl.DataFrame
+) -> pl.DataFrame:
     """The turns of the speaking bars as epochs: epoch (1-based), epochs_planned, and the iterations up to each.
 
     `of_updates` (log, total, told) names totals that are a stated number of updates: the turns of such a bar are
     attempts without epochs, each with its own count. Where only an argument states it (not `told` by a result), or the
-    bar is that of a numbered epoch, a bar that begins anew is taken for one of epochs.
+    bar is that of a numbered epoch, a bar that begins anew is taken for one of epochs. `resumed` from `resumes`.
     """
     chosen = (
         turns.join(
@@ -176,6 +212,7 @@ def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame, of_updates: pl.DataFra
             nulls_equal=True,
         )
         .join(of_updates, on=["log", "total"], how="left")
+        .join(resumed, on=["log", "kind", "total", "turn"], how="left", nulls_equal=True)
         .sort("log", "turn")
         .with_columns(
             zero_based=(pl.col("named_epoch").min() == 0).over("log"),
@@ -197,7 +234,9 @@ def spoken_turns(turns: pl.DataFrame, bars: pl.DataFrame, of_updates: pl.DataFra
         pl.when("in_step").then((pl.col("epoch").first().over("log") - 1) * pl.col("total")).otherwise(0).fill_null(0)
     )
     return chosen.with_columns(
-        start=pl.col("before") + skipped + pl.when(pl.col("frames") > 1).then("first_n").otherwise(0),
+        start=pl.col("before")
+        + skipped
+        + pl.coalesce("resumed_at", pl.when(pl.col("frames") > 1).then("first_n").otherwise(0)),
         end=pl.col("before") + skipped + pl.col("last_n"),
         epochs_planned=pl.coalesce(small("named_epochs"), small("outer_total")),
     )
@@ -300,6 +339,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
             (pl.col("end") - pl.col("start")).sum().alias("iters"),
             pl.col("frames").sum().cast(pl.Int64).alias("train_records"),
             pl.col("start").first().alias("start_iter"),
+            pl.col("resumed_at").first().alias("resume_iter"),
             pl.col("end").last().alias("last_iter"),
             pl.col("last_line").last().alias("last_record_line"),
             pl.col("total").last().alias("iters_per_epoch"),
@@ -308,7 +348,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
             ),
             pl.col("epochs_planned").last(),
             small("epoch").last().alias("last_epoch"),
-            pl.col("spent_s").sum().alias("elapsed_s"),
+            pl.when("resumed").then("last_elapsed_s").otherwise("spent_s").sum().alias("elapsed_s"),
             pl.col("last_eta_s").last().alias("eta_s"),
         )
     )

@@ -6,7 +6,7 @@ source states twice and differently in one attempt is none: nobody can tell whic
 
 import polars as pl
 
-from . import resolve, timeline, update_counters
+from . import resolve, timeline, trainer_lines, update_counters
 from .claims import NAMES
 from .stats import ceil_div
 
@@ -18,15 +18,17 @@ RECORDED = ("run_id", "turn", "log_id", "first_record_line")
 TOTALS = ("iters_per_epoch", "iters_planned", "epochs_planned")
 
 
-def claims(stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+def claims(
+    stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, lengths: pl.DataFrame, runs: pl.DataFrame
+) -> pl.DataFrame:
     """The claims of every run, distinct, in order: run_id, name, low, high, source, log_id, line, text (of signs only).
 
-    `stated` from `resolve.of_runs`; `attempts` with run_id and turn; `signs` (`signs.COLUMNS` beside run_id and turn);
-    `runs` from `runs.assembled`.
+    `stated` from `resolve.of_runs`; `attempts` with run_id and turn; `signs` (`signs.COLUMNS`) and `lengths`
+    (`trainer_lines.epoch_lengths`) beside run_id and turn; `runs` from `runs.assembled`.
     """
     said = of_statements(stated)
     told = [said, printed(attempts, runs), of_bars(attempts, stated), defaults(runs), scaled(stated, said), signs]
-    told += [of_header(stated), of_samples(runs), of_cycles(runs)]
+    told += [of_header(stated), of_samples(runs), of_cycles(runs), trainer_lines.claims(lengths, said)]
     wanted = {**SCHEMA, "turn": pl.Int64}
     every = pl.concat(
         [
@@ -56,7 +58,8 @@ def claims(stated: pl.DataFrame, attempts: pl.DataFrame, signs: pl.DataFrame, ru
 def of_statements(stated: pl.DataFrame) -> pl.DataFrame:
     """What facts and the user state: of several attempts the last that says it.
 
-    A configured number of updates overrules the configured epochs (Hugging Face Trainer's max_steps, 4.20 to 5.x).
+    A configured number of updates overrules the configured epochs (Hugging Face Trainer's max_steps, 4.20 to 5.x), and
+    those that the Trainer's header derives from it.
     """
     number = pl.col("number")
     least = pl.when(pl.col("name") == "drop_last").then(0.0).otherwise(1.0)
@@ -65,9 +68,15 @@ def of_statements(stated: pl.DataFrame) -> pl.DataFrame:
     )
     user = pl.col("source") == "user"
     last = known.filter(user | (pl.col("turn") == pl.col("turn").max().over("run_id", "name", user)))
-    capped = last.filter((pl.col("name") == "updates_planned") & (pl.col("source") == "config")).select("run_id")
-    overruled = (pl.col("name") == "epochs_planned") & (pl.col("source") == "config")
-    return last.filter(~overruled | ~pl.col("run_id").is_in(capped["run_id"].implode())).select(
+    configured = last.filter((pl.col("name") == "updates_planned") & (pl.col("source") == "config"))
+    told = stated.filter((pl.col("name") == "planned_in") & (pl.col("text") == "updates"))
+    capped = pl.concat([configured.select("run_id"), told.select("run_id")])
+    of_header = capped.join(trainers(stated), on="run_id", how="semi")
+    derived = [
+        (pl.col("source") == source) & pl.col("run_id").is_in(of_runs["run_id"].implode())
+        for source, of_runs in (("config", capped), ("log", of_header))
+    ]
+    return last.filter((pl.col("name") != "epochs_planned") | ~pl.any_horizontal(derived)).select(
         "run_id", "turn", "name", "source", "log_id", "line", low=number.cast(pl.Int64), high=number.cast(pl.Int64)
     )
 

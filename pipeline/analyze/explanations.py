@@ -168,7 +168,8 @@ def _updates(box: Box, case: Case) -> tuple[float | Range | None, Range | None]:
             fewest.append(rule.run(t_low, i_low, a_high))
             highest.append(rule.run(t_high, i_low, a_low))
     low, high = max(min(fewest), box["U"][0]), min(max(highest), box["U"][1])
-    per_run = (low, high) if low <= high < BEYOND and not _idle("iters_planned", "T", box, case) else None
+    told = "updates_planned" in case.claimed or not _idle("iters_planned", "T", box, case)
+    per_run = (low, high) if low <= high < BEYOND and told else None
     if a_low < a_high or i_low < i_high:
         few = min(rule.epoch[0](i_low, a_high) for rule in case.updates)
         many = max(rule.epoch[1](i_high, a_low) for rule in case.updates)
@@ -215,7 +216,9 @@ def _assumed(box: Box, case: Case, sampler: Sampler) -> tuple[tuple[str, ...], f
     if case.cycled:
         told.append(f"the epochs are gone through {_times(box['C'])} (cycles)")
         cost, plain = cost + CYCLES, False
-    if not rule.whole:
+    of_epoch = not case.claimed.isdisjoint(("iters_per_epoch", "updates_per_epoch"))
+    within = of_epoch and (box["T"][1] < box["I"][0] or box["U"][1] < box["V"][0])
+    if not rule.whole and not within:  # a plan that is shorter than a claimed epoch ends inside it
         planned = "iterations" if "iters_planned" in case.claimed else "updates"
         told.append(f"the run is planned in {planned} and ends inside an epoch")
         cost, plain = cost + INSIDE, False

@@ -6,10 +6,10 @@ from ..tables import trains
 
 
 def values(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
-    """The train losses of the format that speaks, in order: log_id, line, value."""
+    """The train losses of the format that speaks, or has the values, in order: log_id, line, value."""
     return (
         metrics.filter((pl.col("name") == "loss") & trains() & pl.col("log_id").is_in(speaking["log_id"].implode()))
-        .join(speaking.lazy().select("log_id", "format"), on=["log_id", "format"], how="semi")
+        .join(speaking.lazy().select("log_id", format="values_of"), on=["log_id", "format"], how="semi")
         .select("log_id", "line", "redraw", "piece", "value")
         .sort("log_id", "line", "redraw", "piece")
         .drop("redraw", "piece")
@@ -17,13 +17,13 @@ def values(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
 
 
 def of_logs(metrics: pl.LazyFrame, speaking: pl.DataFrame) -> pl.LazyFrame:
-    """Per log: final_loss, its line, nan_losses, nan_loss_line; from rows of the format that speaks."""
+    """Per log: final_loss, its line, nan_losses, nan_loss_line; from rows of the format that has the values."""
     bad = ~pl.col("value").is_finite()
     order = ["line", "redraw", "piece"]
     return (
         metrics.filter((pl.col("name") == "loss") & trains())
         .select("log_id", "format", *order, "value")
-        .join(speaking.lazy().select("log_id", "format"), on=["log_id", "format"], how="semi")
+        .join(speaking.lazy().select("log_id", format="values_of"), on=["log_id", "format"], how="semi")
         .group_by("log_id")
         .agg(
             pl.col("value").sort_by(order).last().alias("final_loss"),

@@ -6,7 +6,7 @@ NUMBERS = (
     *("num_samples", "val_samples", "batch_size", "world_size", "grad_accum", "gpus_visible", "epochs_planned"),
     *("iters_planned", "iters_per_epoch", "val_iters", "sequence_parallel", "drop_last", "round_up", "sampler_batch"),
 )
-TEXTS = ("gpu_name", "sampler", "counter", "job_id", "array_task", "host", "experiment")
+TEXTS = ("gpu_name", "sampler", "counter", "planned_in", "job_id", "array_task", "host", "experiment")
 # names of a configuration that the counting needs, and what they are called here
 DOTTED = {
     "train_dataloader.sampler.per_device_batch_size": "sampler_batch",

@@ -98,7 +98,8 @@ def assembled(
 def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """One row per run with every column of RUNS and those that findings and epochs need beside them.
 
-    `said` is `assembled`, `agreed` what all explanations of a run agree on (`verdicts.Judged.agreed`).
+    `said` is `assembled` with `fraction` (`trainer_lines.reached`), `agreed` what all explanations of a run agree on
+    (`verdicts.Judged.agreed`).
     """
     counted = counting.count(update_counters.whole_runs(counting.inferred(said, agreed)))
     frame = update_counters.judged(sample_counters.judged(counted))
@@ -109,11 +110,12 @@ def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: 
 
 def epochs_done() -> pl.Expr:
     """Epochs done by count, else as far as the records name them: a record without a counter within the epoch stands at
-    its end, one that counts the epoch's samples so far into it. Epochs may be counted from 0."""
+    its end, one that counts the epoch's samples so far into it, and a printed fraction is one. Epochs may be counted
+    from 0."""
     named = pl.col("named_epoch") + pl.col("epochs_from_0")
     share = (pl.col("samples_seen") / pl.col("num_samples")).fill_null(0)
     inside = pl.when(pl.col("samples_seen").is_null()).then(named).otherwise(named - 1 + share)
-    return pl.coalesce("epochs_done", inside.cast(pl.Float64))
+    return pl.coalesce("epochs_done", "fraction", inside.cast(pl.Float64))
 
 
 def of_logs(members: pl.DataFrame, logs: pl.DataFrame, gpu: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 from .words import brief, grouped, span
 
 FAILURES = ("out_of_memory", "nccl", "disk_full", "traceback")  # the most telling first: a traceback follows most
-ENDINGS = ("early_stop", "time_limit", "preempted", "node_failure", "cancelled", "killed")
+ENDINGS = ("early_stop", "time_limit", "preempted", "node_failure", "cancelled", "killed", "completed")
 ALIVE_S = 600.0  # a log this young belongs to a running process, unless it says otherwise
 ALIVE_LINES = 5.0  # or one written within this many of its own line intervals
 GONE_S = 6 * 3600.0  # a log older than this is not expected to go on
@@ -17,7 +17,8 @@ ZONES_S = 14 * 3600.0  # a stamp without a zone may lie this far from UTC
 def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
     """What a run's last attempt says behind its last training record: run_id, failure_*, ending_*.
 
-    An error further up was survived: training went on after it.
+    An error further up was survived: training went on after it. That it is completed may stand before the last redraw
+    of its bar.
     """
     spans = attempts.select("log_id", "first_line", "run_id", "turn", "last_record_line").sort("log_id", "first_line")
     turns = attempts.group_by("run_id").agg(turns=pl.col("turn").max())
@@ -29,12 +30,13 @@ def last_words(events: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
         .select("log_id", "line", restored_epoch=pl.col("epoch"))
         .sort("log_id", "line")
     )
+    behind = pl.col("line") >= pl.col("last_record_line").fill_null(0)
     after = (
         events.filter(pl.col("kind").is_in([*FAILURES, *ENDINGS]))
         .sort("log_id", "line")
         .join_asof(spans, left_on="line", right_on="first_line", by="log_id", check_sortedness=False)
         .join(turns, on="run_id")
-        .filter((pl.col("turn") == pl.col("turns")) & (pl.col("line") >= pl.col("last_record_line").fill_null(0)))
+        .filter((pl.col("turn") == pl.col("turns")) & (behind | (pl.col("kind") == "completed")))
         .with_columns(rank=rank)
         .sort("log_id", "line")
         .join_asof(restored, on="line", by="log_id", strategy="forward", tolerance=3, check_sortedness=False)
@@ -118,6 +120,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     failed = pl.col("failure").is_not_null()
     stopped = pl.col("ending").is_not_null()
     early = pl.col("ending").eq("early_stop").fill_null(False)
+    completed = pl.col("ending").eq("completed").fill_null(False)
     evaluated = (pl.col("train_records") == 0) & pl.col("evaluates")
     before = (
         pl.when(pl.col("train_records") == 0)
@@ -138,6 +141,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
         (pl.col("quotes").fill_null(False), "unknown", quoted),
         (reached, "finished", all_done),
         (early, "finished", pl.concat_str(pl.format("early stop {}", before), patience())),
+        (completed, "finished", pl.format("the log says that the training is done, {}", before)),
         (failed, "failed", pl.format("{} {}: {}", kind, before, pl.col("failure_message").fill_null("no message"))),
         (stopped, "interrupted", pl.format("{} {}", pl.col("ending").str.replace_all("_", " ", literal=True), before)),
         (alive, "running", pl.format("{}, written {} ago", place(), span(age))),
@@ -162,7 +166,7 @@ def judge(runs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     judged = runs.with_columns(state=state, state_reason=reason)
     return judged.with_columns(
         ended_by=pl.when(pl.col("state") == "finished")
-        .then(pl.when(early & ~reached).then(pl.lit("early_stop")).otherwise(by_plan))
+        .then(pl.when(reached | ~(early | completed)).then(by_plan).when(early).then(pl.lit("early_stop")))
         .when(pl.col("state") == "failed")
         .then("failure")
         .when(pl.col("state") == "interrupted")

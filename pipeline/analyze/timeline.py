@@ -33,12 +33,13 @@ def summarize(progress: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def speakers(summary: pl.DataFrame, logs: pl.DataFrame, starts: pl.DataFrame) -> pl.DataFrame:
-    """One row per log that speaks or copies: log_id, log (a dense number), format, leader, and its `places`.
+def speakers(summary: pl.DataFrame, logs: pl.DataFrame, starts: pl.DataFrame, counted: pl.DataFrame) -> pl.DataFrame:
+    """One row per log that speaks or copies: log_id, log (a dense number), format, values_of, leader, and its `places`.
 
     A text record goes before its JSON copy, that before a bar. `leader` is the log that speaks for a copy, and null
     for a log that speaks itself. `starts` holds one row per `start` event (log_id): a log whose process began and
-    printed nothing is an attempt too.
+    printed nothing is an attempt too. `counted` (log_id, format) are text records without a counter whose bar has it:
+    there the bar speaks, and `values_of` is the format of these records; else it is that which speaks.
     """
     spoken = summary.filter(~pl.col("format").is_in(NO_TRAINING))
     silent = (
@@ -52,6 +53,9 @@ def speakers(summary: pl.DataFrame, logs: pl.DataFrame, starts: pl.DataFrame) ->
     )
     ranked = (
         pl.concat([spoken, silent], how="diagonal_relaxed")
+        .join(counted, on=["log_id", "format"], how="anti")
+        .join(counted.select("log_id", values_of="format"), on="log_id", how="left")
+        .with_columns(pl.coalesce("values_of", "format").alias("values_of"))
         .with_columns(is_bar=pl.col("format").is_in(BARS))
         .sort(["log_id", "is_bar", "train_rows", "rows", "format"], descending=[False, False, True, True, False])
         .unique("log_id", keep="first", maintain_order=True)

@@ -31,6 +31,15 @@ def totals(facts: pl.LazyFrame) -> pl.LazyFrame:
     return stated.group_by("log_id", total=number).agg(told=(pl.col("source") == "log").any()).drop_nulls()
 
 
+def with_lines(stated: pl.DataFrame, of_lines: pl.DataFrame) -> pl.DataFrame:
+    """`stated` (of `totals`) and the totals of bars behind the Trainer's lines, which nobody has to state:
+    `of_lines` marks them, and they are told."""
+    marked = of_lines.with_columns(of_lines=pl.lit(value=True))
+    both = stated.join(marked, on=["log_id", "total"], how="full", coalesce=True)
+    of_line = pl.col("of_lines").fill_null(value=False)
+    return both.with_columns(told=of_line | pl.col("told").fill_null(value=False), of_lines=of_line)
+
+
 def statements(attempts: pl.DataFrame) -> pl.DataFrame:
     """What the bars of `attempts` count, as facts beside those of the logs: `counter` = `updates`, at their begin."""
     return attempts.filter(pl.col("format").is_in(BARS) & NO_EPOCH).select(

@@ -166,9 +166,13 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
         .height
     ):
         progress = curves.in_iterations(progress, tables.run["batch_size"])
-    if by_updates := counts_updates(tables.run):
-        counted = progress.filter(pl.col("iters_per_epoch") == tables.run["updates_planned"])
-        progress = curves.of_updates(counted, tables.run["grad_accum"])
+    by_updates, lines = counts_updates(tables.run), tables.run["format"] == "huggingface"
+    if by_updates or (lines and tables.run["updates_done"] is not None):
+        progress = curves.of_updates(progress, tables.run["updates_planned"], tables.run["grad_accum"])
+        length = None if by_updates else length
+    elif lines:
+        fractions = store.scan(METRICS).filter(ours, pl.col("name") == "epoch").select(curves.LOSS_COLUMNS)
+        progress = curves.at_fractions(progress, fractions.collect())
     rows = curves.curve_records(
         progress,
         losses,

@@ -104,9 +104,21 @@ def in_iterations(progress: pl.DataFrame, batch_size: int | None) -> pl.DataFram
     )
 
 
-def of_updates(progress: pl.DataFrame, grad_accum: int | None) -> pl.DataFrame:
-    """`progress` of a bar that counts updates over the whole run, with seconds per iteration where A is known."""
-    return progress.with_columns(global_iter="iter", s_per_iter=pl.col("s_per_iter") / pl.lit(grad_accum, pl.Int64))
+def of_updates(progress: pl.DataFrame, total: int | None, grad_accum: int | None) -> pl.DataFrame:
+    """`progress` of the bar that counts the run's updates, with seconds per iteration where A is known; and of records
+    without a counter (the Trainer's dict lines), which stand at the update of the redraw behind them."""
+    bar = progress.filter(pl.col("iters_per_epoch") == total).with_columns(
+        global_iter="iter", s_per_iter=pl.col("s_per_iter") / pl.lit(grad_accum, pl.Int64)
+    )
+    lines = progress.filter(pl.col("iter").is_null() & pl.col("global_iter").is_null())
+    both = pl.concat([bar, lines]).sort(KEYS)
+    return both.with_columns(pl.col("global_iter").backward_fill().over("log_id"))
+
+
+def at_fractions(progress: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
+    """`progress` with the fraction of an epoch at which a record stands (KEYS, value) in `epoch`, where it has one."""
+    joined = progress.join(fractions.select(*KEYS, "value"), on=KEYS, how="left", maintain_order="left")
+    return joined.with_columns(epoch=pl.coalesce("value", pl.col("epoch").cast(pl.Float64))).drop("value")
 
 
 def _of_attempts(records: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
