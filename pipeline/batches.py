@@ -12,8 +12,8 @@ from typing import BinaryIO
 import polars as pl
 
 from . import match
+from .chunks import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
 from .encoding import encoding_of, to_utf8
-from .lines import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
 from .store import Writer
 
 LEAST_BATCH_BYTES = 8 << 20

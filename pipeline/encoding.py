@@ -93,6 +93,11 @@ def to_utf8(data: bytes, encoding: Encoding) -> tuple[bytes, int]:
     return text.encode("utf-8", errors="replace"), text.count("\ufffd")
 
 
+def not_valid(count: int, encoding: Encoding) -> str:
+    """What an issue says of characters that had to be replaced."""
+    return f"{count} characters that are not valid {encoding.name}"
+
+
 class Recoder:
     """The same for text that comes block by block: a unit that two blocks share is not cut."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from . import match
+from .chunks import Chunk, open_text, read_chunks
 from .detect import Formats
 from .discover import discover
-from .lines import Chunk, open_text, read_chunks, split
+from .lines import split
 
 
 @dataclass(frozen=True)

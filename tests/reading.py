@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 from trainqc.parsers.contract import Parser
 from trainqc.pipeline import match
+from trainqc.pipeline.chunks import Chunk, read_chunks
 from trainqc.pipeline.detect import Formats
-from trainqc.pipeline.lines import Chunk, read_chunks, split
+from trainqc.pipeline.lines import split
 from trainqc.pipeline.registry import formats
 from trainqc.pipeline.tables import TABLES, conform
 

@@ -10,7 +10,8 @@ import pytest
 from reading import FORMATS, assert_same, read
 from test_contract import assert_same_claims, general_reading
 from trainqc.pipeline import match
-from trainqc.pipeline.lines import Chunk, split
+from trainqc.pipeline.chunks import Chunk
+from trainqc.pipeline.lines import split
 
 SHARED = Path(os.environ.get("TRAINQC_SHARED", Path(__file__).parents[2] / "shared"))
 CAPTURES = SHARED / "captures"

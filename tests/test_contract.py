@@ -30,8 +30,9 @@ from reading import (
 )
 from trainqc.parsers.contract import Document, Matched, Parser, Record, Region, Table
 from trainqc.pipeline import capture, match, stretches
+from trainqc.pipeline.chunks import Chunk
 from trainqc.pipeline.detect import Formats, hinted
-from trainqc.pipeline.lines import LINES, Chunk, split
+from trainqc.pipeline.lines import LINES, split
 from trainqc.pipeline.tables import TABLES
 
 each_parser = pytest.mark.parametrize("parser", PARSERS, ids=lambda p: p.name)

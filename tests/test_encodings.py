@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reading import FORMATS, SAMPLES, Read, assert_same_rows, read, read_pieces
+from trainqc.pipeline.chunks import Chunk, read_chunks
 from trainqc.pipeline.encoding import Encoding, Recoder, encoding_of, to_utf8
 from trainqc.pipeline.ingest import ingest
-from trainqc.pipeline.lines import Chunk, read_chunks, split
+from trainqc.pipeline.lines import split
 from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import FACTS, LOGS, METRICS, PROGRESS
 

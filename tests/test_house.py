@@ -147,7 +147,7 @@ def test_matplotlib_is_the_charts(module: str) -> None:
 # ── files, clocks, printing ──────────────────────────────────────────────────────────────────────────────────────────
 
 EDGES = {
-    *("discover", "lines", "store", "ingest", "derive", "report/build", "report/reading", "api/__init__"),
+    *("discover", "chunks", "store", "ingest", "derive", "report/build", "report/reading", "api/__init__"),
     *(name.removeprefix("pipeline/") for name in CLI),
     "batches",  # reads logs into portions
     "commands",  # what the sub-commands do, called by cli
@@ -262,7 +262,6 @@ BUDGETS = {
     "pipeline/api": 80,
     "pipeline/tables": 320,  # every table with its columns, and what a person calls the quantities in them
     "pipeline/discover": 120,
-    "pipeline/lines": 230,  # reading through compression and damage stands beside splitting
     "pipeline/clock": 120,
     "pipeline/registry": 100,
     "pipeline/detect": 120,

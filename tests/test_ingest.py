@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from reading import AT, FORMATS, SAMPLES, Read, assert_same_in_pieces, assert_same_rows
 from trainqc.pipeline import batches, match
+from trainqc.pipeline.chunks import read_chunks
 from trainqc.pipeline.ingest import Ingested, ingest
-from trainqc.pipeline.lines import read_chunks
 from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import PARSED, TABLES
 

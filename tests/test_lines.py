@@ -12,8 +12,10 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trainqc.pipeline import chunks as reading
 from trainqc.pipeline import lines as room
-from trainqc.pipeline.lines import LINES, Chunk, Lines, open_text, read_chunks, split
+from trainqc.pipeline.chunks import Chunk, open_text, read_chunks
+from trainqc.pipeline.lines import LINES, Lines, split
 
 
 def lines(data: bytes) -> Lines:
@@ -164,6 +166,7 @@ def test_a_line_of_redraws_is_cut_at_redraws() -> None:
 
 def test_a_line_without_separators_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a gigabyte without any separator LINE_BYTES are kept, with an issue; the lines behind it are not lost."""
+    monkeypatch.setattr(reading, "LINE_BYTES", 50)
     monkeypatch.setattr(room, "LINE_BYTES", 50)
     data = b"first\n" + b"x" * 100_000 + b"\nlast\n"
     chunks = pieces(data, 1000)

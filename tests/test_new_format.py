@@ -10,8 +10,9 @@ from expectation import described, formats_in, path_of
 from reading import assert_same, assert_same_in_pieces, read, read_cut
 from trainqc import parsers as built_in
 from trainqc.pipeline import match
+from trainqc.pipeline.chunks import Chunk
 from trainqc.pipeline.detect import Formats
-from trainqc.pipeline.lines import Chunk, split
+from trainqc.pipeline.lines import split
 from trainqc.pipeline.registry import formats
 
 MODULE = '''"""boostlog: rounds of a boosting library that does not exist."""

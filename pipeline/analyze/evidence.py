@@ -184,7 +184,7 @@ def of_samples(runs: pl.DataFrame) -> pl.DataFrame:
 
 def scaled(stated: pl.DataFrame, said: pl.DataFrame) -> pl.DataFrame:
     """Ranks from mmengine's `the current batch size is W·B` (Runner.scale_lr, 0.1.0 to 0.10.7) where B is stated."""
-    per_rank = said.filter((pl.col("name") == "batch_size") & (pl.col("low").n_unique().over("run_id") == 1))
+    per_rank = said.filter((pl.col("name") == "batch_size") & (pl.col("low").n_unique().over("run_id", "name") == 1))
     both = stated.filter((pl.col("name") == "auto_scale_batch") & (pl.col("number") > 0)).join(
         per_rank.select("run_id", batch="low").unique(), on="run_id"
     )

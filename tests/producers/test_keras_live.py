@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 from trainqc.parsers.keras import PARSER
 from trainqc.pipeline import match
+from trainqc.pipeline.chunks import Chunk
 from trainqc.pipeline.detect import Formats
-from trainqc.pipeline.lines import Chunk, split
+from trainqc.pipeline.lines import split
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # keras imports TensorFlow otherwise
 pytest.importorskip("jax")
