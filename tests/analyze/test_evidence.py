@@ -105,6 +105,7 @@ def test_ranks_from_a_scaled_learning_rate(shelf: Shelf) -> None:
     log = shelf.log("a/20251125_051300/a.log", ["mmengine"])
     shelf.facts(log, "config", 20, batch_size=2)
     shelf.facts(log, "log", 95, auto_scale_batch=8)
+    shelf.facts(log, "config", 60, epochs_planned=3)
     shelf.by_iter(log, range(10, 101, 10), 100, START, 1.0)
     assert claims(shelf, "world_size") == [("world_size", 4, 4, "log", 95)]
 
