@@ -16,7 +16,7 @@ from .chunks import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
 from .encoding import encoding_of, to_utf8
 from .store import Writer
 
-LEAST_BATCH_BYTES = 8 << 20
+LEAST_BATCH_BYTES, WORTH_BYTES = 8 << 20, 16 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
@@ -113,8 +113,10 @@ def plan_of(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
 
 
 def batch_bytes(total: int, jobs: int) -> int:
-    """Text of one batch: so much that each thread has a few batches, for none to wait for another's last one."""
-    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, -(-total // (4 * max(1, jobs)))))
+    """Text of one batch: up to four for each thread, for none to wait long for another's last one; but a batch costs as
+    much as 2 MB of text whatever is in it, so that of little text each thread has fewer."""
+    for_each = max(1, min(4, total // (max(1, jobs) * WORTH_BYTES)))
+    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, -(-total // (for_each * max(1, jobs)))))
 
 
 def by_size(logs: list[Log]) -> tuple[list[Log], list[Log]]:
