@@ -71,7 +71,7 @@ def _si_number(text: pl.Series) -> pl.Series:
 def _duration(text: pl.Series) -> pl.Series:
     """`[N day(s), ][H:]MM:SS` → seconds (tqdm's clock, Python's timedelta). A leading `-` makes it negative; days alone
     where there are any, as Python prints minus five seconds: `-1 day, 23:59:55`."""
-    if text.str.contains_any(["day", "-"]).any():
+    if (text.str.len_bytes() > len("hh:mm:ss")).any() or text.str.starts_with("-").any():
         parts = text.str.extract_groups(r"^(-)?(?:([0-9]+) days?, )?([0-9:]+)$").struct.unnest()
         sign = parts["1"].is_null().cast(pl.Int8) * 2 - 1
         days, clock = parts["2"].cast(pl.Float64, strict=False), _clock(parts["3"])
@@ -96,7 +96,6 @@ def _clock(text: pl.Series) -> pl.Series:
 
 PARTIAL_YEAR = 1904
 """The year of a stamp that was printed without one (a leap year: 29 February is a date). `clock` completes it."""
-
 
 STAMP_FORMAT = "%Y/%m/%d %H:%M:%S"
 
@@ -316,8 +315,7 @@ class Matched:
 
 
 def _metric_rows(context: pl.DataFrame, values: Values, rename: Mapping[str, str]) -> pl.DataFrame:
-    first = values.rows
-    at = context.slice(first, len(values.value)) if isinstance(first, int) else context[first]
+    at = context.slice(values.rows, len(values.value)) if isinstance(values.rows, int) else context[values.rows]
     value = values.value.rechunk()  # one chunk a name: the column of names is then written without a look at each row
     if isinstance(values.name, str):
         phase, name = canonical(values.name, rename)
@@ -399,6 +397,8 @@ def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) 
 
 def per_word(words: pl.Series, compute: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
     """`compute` of words that recur (descriptions, units): done once for each distinct word."""
+    if len(words) and not words.null_count() and words[0] == words[-1] and (words == words[0]).all():
+        return words.head(1).to_frame("word").select(compute(pl.col("word"))).to_series().new_from_index(0, len(words))
     distinct = words.drop_nulls().unique()
     if len(distinct) > len(words) // 4:
         return words.to_frame("word").select(compute(pl.col("word"))).to_series()

@@ -204,8 +204,10 @@ def _split(buffer: bytes) -> tuple[pl.DataFrame, bool] | None:
     if redrawn:
         frame = frame.with_columns(ends=~text.str.ends_with(_REDRAW.decode()))
         drawn = ~pl.col("ends") | ~pl.col("ends").shift(1, fill_value=True)
-        padded = text.str.strip_suffix(_REDRAW.decode()).str.strip_chars_end(" ")
-        frame = frame.with_columns(text=pl.when(drawn).then(padded).otherwise(text), drawn=drawn)
+        frame = frame.with_columns(drawn=drawn)
+        padded = text.str.strip_chars_end(" " + _REDRAW.decode())
+        of_bars = frame["drawn"].all()
+        frame = frame.with_columns(text=padded if of_bars else pl.when("drawn").then(padded).otherwise(text))
     if escapes or (redrawn and frame["text"].str.ends_with("[A").any()):
         escaped = text.str.contains("\x1b", literal=True)
         nested = escaped | pl.col("drawn") if redrawn else escaped

@@ -240,7 +240,11 @@ def _table(name: str, frames: Sequence[pl.DataFrame]) -> pl.DataFrame | None:
     keep_format = name in ("progress", "metrics")
     cut = [f if keep_format else f.drop("format", strict=False) for f in frames]
     if name == "progress" and len(cut) + sum("seq" in f.columns and not f["seq"].is_sorted() for f in cut) > 1:
-        cut = [pl.concat(cut, how="diagonal_relaxed", rechunk=False).sort("seq", "piece")]
+        cut = [
+            pl.concat(cut, how="diagonal_relaxed", rechunk=False).sort(
+                pl.col("seq") * (TAIL_ROUNDS + 1) + pl.col("piece")
+            )
+        ]
     cut = [f.drop("seq", strict=False) for f in cut]
     return cut[0] if len(cut) == 1 else pl.concat(cut, how="diagonal_relaxed", rechunk=False)
 
