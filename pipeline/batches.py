@@ -54,12 +54,13 @@ class Batch:
 
 @dataclass
 class Tally:
-    """Counts of a large log over its pieces. `counted`: one for each piece, done when its counts are here."""
+    """Counts of a large log over its pieces, which threads add to at the same time: by appending alone. `counted`: one
+    for each piece, done when its counts are here."""
 
     counted: "list[Future[None]]" = field(default_factory=list)
 
     ledger: list[pl.DataFrame] = field(default_factory=list)
-    records: int = 0
+    records: list[int] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=set)
 

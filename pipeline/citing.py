@@ -11,7 +11,9 @@ SOURCE_CHARACTERS = 300
 """Kept of a cited line; four times as much goes to where secrets are masked before it is cut."""
 
 TOTALS = ("iters_per_epoch", "iters_planned")
-COLUMNS = ("phase", "bar", "epoch", "global_iter", *TOTALS)
+COLUMNS = ("phase", "bar", "epoch", "iter", "global_iter", *TOTALS)
+COUNTED_BY_A_BAR = ("huggingface",)
+"""Formats whose lines print no step: the bar beside them counts, and is cited where it falls back."""
 
 
 def sources(settled: match.Settled, claims: match.Claims, ids: pl.Series, state: match.State) -> pl.DataFrame:
@@ -60,15 +62,23 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
     trained = trained.with_columns(fell=(pl.col("done").diff() < 0) & (pl.col("log").diff() == 0))
     cited = [spans.select("log", line="first"), spans.select("log", line="last")]
     cited.append(trained.filter(pl.col("fell") | pl.col("fell").shift(-1)).select("log", "line"))
-    if events is not None:
-        starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
-        before = trained.select("log", "line", record="line")
-        cited.append(
-            starts.join_asof(before, on="line", by="log", check_sortedness=False)
-            .select("log", line="record")
-            .drop_nulls("line")
-        )
-    return cited
+    if not rows["format"].unique().cast(pl.String).is_in(COUNTED_BY_A_BAR).any():
+        return cited + _before_starts(trained, events)
+    spoken = rows.with_columns(pl.col("format").cast(pl.String))
+    beside = spoken.filter(pl.col("format").is_in(COUNTED_BY_A_BAR))["log"].unique()
+    bars = spoken.filter(pl.col("log").is_in(beside.implode()), pl.col("format") == "tqdm").sort("log", "line")
+    back = (pl.col("iter").diff() < 0) & (pl.col("log").diff() == 0)
+    cited.append(bars.filter(back | back.shift(-1)).select("log", "line"))
+    return cited + _before_starts(trained, events)
+
+
+def _before_starts(trained: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.DataFrame]:
+    if events is None:
+        return []
+    starts = events.filter(pl.col("kind") == "start").select("log", "line").sort("log", "line")
+    before = trained.select("log", "line", record="line")
+    last = starts.join_asof(before, on="line", by="log", check_sortedness=False)
+    return [last.select("log", line="record").drop_nulls("line")]
 
 
 def _column(progress: pl.DataFrame, name: str) -> pl.Expr:

@@ -69,25 +69,24 @@ def timeline(rows: Mapping[Key, pl.DataFrame], known: set[Key]) -> Timeline:
         .filter(pl.col("stamp").is_not_null())
         for i, key in enumerate(shapes)
     ]
-    empty = {
-        "log": pl.UInt32,
-        "seq": pl.Int64,
-        "line": pl.Int64,
-        "shape": pl.UInt16,
-        "record": pl.Boolean,
-        "stamp": pl.Datetime("us"),
-    }
+    empty: dict[str, pl.DataType] = {"log": pl.UInt32(), "seq": pl.Int64(), "line": pl.Int64(), "shape": pl.UInt16()}
+    empty |= {"record": pl.Boolean(), "stamp": pl.Datetime("us")}
     stamps = pl.concat([pl.DataFrame(schema=empty), *parts])
     if len(parts) > 1 or not stamps["seq"].is_sorted():
         stamps = stamps.sort("seq", maintain_order=True)
     without_year = stamps.select(_has_no_year()).to_series()
     partial = bool(without_year.any())
     if partial:
-        day = pl.col("stamp") if without_year.all() else pl.col("stamp").dt.replace(year=PARTIAL_YEAR)
-        stamps = stamps.with_columns(day=day.fill_null(pl.col("stamp")))
+        stamps = stamps.with_columns(_days(stamps["stamp"], (~without_year).arg_true()))
         back = (pl.col("day").diff() < -NEW_YEAR) & (pl.col("log") == pl.col("log").shift(1))
         stamps = stamps.with_columns(turn=back.fill_null(False).cast(pl.Int32).cum_sum())
     return Timeline(stamps, shapes, partial)
+
+
+def _days(stamps: pl.Series, full: pl.Series) -> pl.Series:
+    """`day` of stamps, of which those at the places `full` have a year (mostly a header's: `dt.replace` is slow)."""
+    replaced = stamps.gather(full).dt.replace(year=PARTIAL_YEAR)
+    return stamps.clone().scatter(full, replaced.zip_with(replaced.is_not_null(), stamps.gather(full))).alias("day")
 
 
 def advance(line: Timeline, running: Running | None, modified_at: dt.datetime | None) -> Running | None:

@@ -15,6 +15,7 @@ import polars as pl
 from ..parsers.contract import Document, Parser, Record, Region, Shape, Table
 
 SAMPLE_ROWS = 256
+MANY_ROWS = 1024
 
 Named = tuple[str, Record]
 """A record with the name of its parser."""
@@ -89,7 +90,12 @@ def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, dic
     """The lines that have at least one of the hints, and how often each hint stands in them (those that do)."""
     if not hints or not lines.height:
         return lines.clear(), {}
-    found = lines["text"].str.extract_many(list(hints), overlapping=True)
+    texts = lines["text"]
+    distinct = texts.unique() if lines.height > MANY_ROWS else texts
+    if len(distinct) * 4 < lines.height:  # logs of one program print the same lines: those alone are looked at
+        few, counts = sifted(distinct.to_frame(), hints)
+        return lines.filter(texts.is_in(few["text"].implode())), counts
+    found = texts.str.extract_many(list(hints), overlapping=True)
     counts = found.explode().drop_nulls().value_counts(name="n")
     return lines.filter(found.list.len() > 0), dict(zip(counts["text"].to_list(), counts["n"].to_list(), strict=True))
 

@@ -254,7 +254,7 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
     if batch.tally is not None:
         tally = batch.tally
         tally.ledger.append(ledger)
-        tally.records += int(records["records"].sum())
+        tally.records.append(int(records["records"].sum()))
         tally.formats.update(settled.formats["format"])
         tally.codes.update(settled.issues["code"])
         if batch.counted is not None:
@@ -264,7 +264,9 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
         for piece in tally.counted:  # an earlier piece may take longer than the last one
             piece.result()
         ledger = pl.concat(tally.ledger).group_by("log").sum()
-        records = pl.DataFrame({"log": [0], "records": [tally.records]}, schema={"log": pl.UInt32, "records": pl.Int64})
+        records = pl.DataFrame(
+            {"log": [0], "records": [sum(tally.records)]}, schema={"log": pl.UInt32, "records": pl.Int64}
+        )
         seen = pl.DataFrame(
             {"log": [0], "formats": [sorted(tally.formats)]}, schema={"log": pl.UInt32, "formats": pl.List(pl.String)}
         )
