@@ -15,7 +15,6 @@ import polars as pl
 from ..parsers.contract import Document, Parser, Record, Region, Shape, Table
 
 SAMPLE_ROWS = 256
-MANY_ROWS = 1024
 
 Named = tuple[str, Record]
 """A record with the name of its parser."""
@@ -86,25 +85,25 @@ def with_hint(lines: pl.DataFrame, hints: Sequence[str]) -> pl.DataFrame:
     return lines.filter(lines.select(hinted(hints, pl.col("text"))).to_series())
 
 
-def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The lines that have at least one of the hints, and how often each hint stands in them (those that do)."""
+def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, set[str]]:
+    """The lines that have at least one of the hints, and the hints that stand in them. Logs of one program print the
+    same lines: where these abound, each is looked at once."""
     if not hints or not lines.height:
-        return lines.clear(), {}
+        return lines.clear(), set()
     texts = lines["text"]
-    distinct = texts.unique() if lines.height > MANY_ROWS else texts
-    if len(distinct) * 4 < lines.height:  # logs of one program print the same lines: those alone are looked at
-        few, counts = sifted(distinct.to_frame(), hints)
-        return lines.filter(texts.is_in(few["text"].implode())), counts
-    found = texts.str.extract_many(list(hints), overlapping=True)
-    counts = found.explode().drop_nulls().value_counts(name="n")
-    return lines.filter(found.list.len() > 0), dict(zip(counts["text"].to_list(), counts["n"].to_list(), strict=True))
+    distinct = texts.unique()
+    repeated = len(distinct) * 4 < len(texts)
+    found = (distinct if repeated else texts).str.extract_many(list(hints), overlapping=True)
+    there, has_any = set(found.explode().drop_nulls().unique().to_list()), found.list.len() > 0
+    return lines.filter(texts.is_in(distinct.filter(has_any).implode()) if repeated else has_any), there
 
 
 def frequent(records: Sequence[Named], lines: pl.DataFrame) -> list[Named]:
     """The records whose hints stand in a sample of the lines, those that are named most often first."""
     hints = sorted({hint for _, record in records for hint in record.hints})
-    sample = lines.select("text").gather_every(max(1, lines.height // SAMPLE_ROWS))
-    _, counts = sifted(sample, hints)
+    sample = lines["text"].gather_every(max(1, lines.height // SAMPLE_ROWS))
+    found = sample.str.extract_many(hints, overlapping=True).explode().drop_nulls().value_counts(name="n")
+    counts = dict(zip(found["text"].to_list(), found["n"].to_list(), strict=True))
     hits = [(max(counts.get(hint, 0) for hint in record.hints), i) for i, (_, record) in enumerate(records)]
     return [records[i] for n, i in sorted(hits, key=lambda hit: -hit[0]) if n]
 

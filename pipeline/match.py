@@ -115,9 +115,8 @@ def _round(
 
     common = frequent(formats.ranks[0], left)
     ask(common[:1])
-    left = with_hint(left, formats.record_hints)
-    ask(common[1:])
     left, hints = sifted(left, formats.record_hints)
+    ask(common[1:])
     for rank, records in enumerate(formats.ranks):
         ask([each for each in named(records, hints) if rank > 0 or each not in common], shared=rank == SHARED_RANK)
         if rank == 0:
