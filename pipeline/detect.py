@@ -101,6 +101,8 @@ def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, set
 def frequent(records: Sequence[Named], lines: pl.DataFrame) -> list[Named]:
     """The records whose hints stand in a sample of the lines, those that are named most often first."""
     hints = sorted({hint for _, record in records for hint in record.hints})
+    if not hints or not lines.height:
+        return []
     sample = lines["text"].gather_every(max(1, lines.height // SAMPLE_ROWS))
     found = sample.str.extract_many(hints, overlapping=True).explode().drop_nulls().value_counts(name="n")
     counts = dict(zip(found["text"].to_list(), found["n"].to_list(), strict=True))
