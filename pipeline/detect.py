@@ -87,15 +87,13 @@ def with_hint(lines: pl.DataFrame, hints: Sequence[str]) -> pl.DataFrame:
 
 def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, set[str]]:
     """The lines that have at least one of the hints, and the hints that stand in them. Logs of one program print the
-    same lines: where these abound, each is looked at once."""
+    same lines, and each is looked at once."""
     if not hints or not lines.height:
         return lines.clear(), set()
-    texts = lines["text"]
-    distinct = texts.unique()
-    repeated = len(distinct) * 4 < len(texts)
-    found = (distinct if repeated else texts).str.extract_many(list(hints), overlapping=True)
-    there, has_any = set(found.explode().drop_nulls().unique().to_list()), found.list.len() > 0
-    return lines.filter(texts.is_in(distinct.filter(has_any).implode()) if repeated else has_any), there
+    distinct = lines["text"].unique()
+    found = distinct.str.extract_many(list(hints), overlapping=True)
+    there = set(found.explode().drop_nulls().unique().to_list())
+    return lines.filter(pl.col("text").is_in(distinct.filter(found.list.len() > 0).implode())), there
 
 
 def frequent(records: Sequence[Named], lines: pl.DataFrame) -> list[Named]:

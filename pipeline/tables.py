@@ -1,10 +1,8 @@
 """Every table: its columns with type, unit and meaning, and the version of its contract.
 
 A table is declared as text, one column a line (`name  type  unit  meaning`), because this text is the contract:
-it is what the Parquet field metadata carry and what the documentation prints. `·` stands for "no unit", and a type with
-`!` has a value in every row that a parser gives (said in the long tables, where a file without places for nulls is
-written in four fifths of the time).
-Columns may be added; a column that stands here keeps its name, type, unit and meaning.
+it is what the Parquet field metadata carry and what the documentation prints. `·` stands for "no unit"; a type with `!`
+has a value in every row that a parser gives. Columns may be added; one that stands here stays as it is.
 """
 
 from dataclasses import dataclass
