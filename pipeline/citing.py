@@ -5,6 +5,7 @@ from functools import partial
 import polars as pl
 
 from . import match
+from .parquet import is_constant
 from .tables import PROGRESS
 
 SOURCE_CHARACTERS = 300
@@ -43,7 +44,7 @@ def citable(progress: pl.DataFrame, events: pl.DataFrame | None) -> list[pl.Data
     """Lines (log, line) of the records that the analysis may cite: the first and the last of each phase that printed
     these totals, those on either side of a counter that falls back, and the last before a process starts."""
     rows = progress.select("log", "line", "format", *map(partial(_column, progress), COLUMNS))
-    alike = [name for name in ("log", "format", "phase", *TOTALS) if _varies(rows[name])]
+    alike = [n for n in ("log", "format", "phase", *TOTALS) if rows[n].count() and not is_constant(rows[n])]
     # rows come in line order, so that only the borders of their stretches need grouping: a fifth of the time
     begins = pl.any_horizontal(
         pl.int_range(pl.len()) == 0, *(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in alike)
@@ -84,13 +85,6 @@ def _before_starts(trained: pl.DataFrame, events: pl.DataFrame | None) -> list[p
 def _column(progress: pl.DataFrame, name: str) -> pl.Expr:
     """A column of `progress`, which a format that knows no such thing leaves out."""
     return pl.col(name) if name in progress.columns else pl.lit(None, PROGRESS.schema[name]).alias(name)
-
-
-def _varies(column: pl.Series) -> bool:
-    """Whether not all rows have the same."""
-    if not len(column) or column.null_count() == len(column):
-        return False
-    return column.null_count() > 0 or column[0] != column[-1] or bool((column != column[0]).any())
 
 
 def _in_line_order(rows: pl.DataFrame) -> bool:

@@ -189,8 +189,10 @@ Worked = tuple[Ingested, list[Log]]
 
 def _work(batch: Batch, writer: Writer, formats: Formats) -> Worked:
     try:
-        with LOADING:
-            aside = [] if batch.chunks else load(batch)
+        aside: list[Log] = []
+        if not batch.chunks:  # pieces come read
+            with LOADING:
+                aside = load(batch)
         return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested(), aside
     except BaseException as error:
         for future in (batch.after, batch.counted):

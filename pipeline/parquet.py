@@ -64,7 +64,7 @@ def write_frame(file: Path, frame: pl.DataFrame, table: Table) -> None:
     parts = list(_chunks(rows))
     words = [name for name, dtype in table.schema.items() if dtype == pl.String]
     counted = [name for name, dtype in table.schema.items() if dtype.is_integer() or dtype == pl.Datetime]
-    few = [name for name in counted if _is_constant(rows[name])]
+    few = [name for name in counted if is_constant(rows[name])]
     full = [column.name for column in table.columns if column.always and not rows[column.name].null_count()]
     columns = {field.name: _arrays([part[field.name] for part in parts], field.type) for field in schema}
     coded = pa.schema(
@@ -116,7 +116,7 @@ def _dictionary(column: pl.Series, dtype: "pa.DataType") -> "pa.Array | None":
     if isinstance(column.dtype, pl.Enum):
         at = column.to_physical().cast(pl.Int32)
         return pa.DictionaryArray.from_arrays(at.to_arrow(), _as_arrow(column.dtype.categories, dtype))
-    if _is_constant(column):
+    if is_constant(column):
         at = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
         return pa.DictionaryArray.from_arrays(at.to_arrow(), _as_arrow(column.head(1), dtype))
     return None
@@ -128,7 +128,7 @@ def _as_arrow(column: pl.Series, dtype: "pa.DataType") -> "pa.Array":
     return array if array.type == dtype else array.cast(dtype)
 
 
-def _is_constant(column: pl.Series) -> bool:
+def is_constant(column: pl.Series) -> bool:
     """Whether all rows hold the same. A literal's column is known to be sorted, and costs no look at each row."""
     if not len(column) or column.null_count() or column[0] != column[-1]:
         return False
