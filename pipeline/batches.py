@@ -16,7 +16,7 @@ from .chunks import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
 from .encoding import encoding_of, to_utf8
 from .store import Writer
 
-LEAST_BATCH_BYTES, WORTH_BYTES = 8 << 20, 16 << 20
+LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
 ENDS_BYTES = 4096
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
@@ -113,11 +113,17 @@ def plan_of(found: pl.DataFrame, known: pl.DataFrame) -> Plan:
 # ── batches ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def portion_bytes(jobs: int) -> int:
+    """Text that keeps all threads busy while the search for logs goes on: a batch for each, and its last log."""
+    return max(1, jobs) * CHUNK_BYTES * 7 // 8
+
+
 def batch_bytes(total: int, jobs: int) -> int:
-    """Text of one batch: up to four for each thread, for none to wait long for another's last one; but a batch costs as
-    much as 2 MB of text whatever is in it, so that of little text each thread has fewer."""
-    for_each = max(1, min(4, total // (max(1, jobs) * WORTH_BYTES)))
-    return min(CHUNK_BYTES, max(LEAST_BATCH_BYTES, -(-total // (for_each * max(1, jobs)))))
+    """Text of one batch: as many as a chunk holds, for all threads to end with the same; but a batch costs as much as
+    2 MB of text whatever is in it."""
+    batches = -(-total // CHUNK_BYTES)
+    batches += -batches % max(1, jobs)
+    return max(LEAST_BATCH_BYTES, -(-total // max(1, batches)))
 
 
 def by_size(logs: list[Log]) -> tuple[list[Log], list[Log]]:

@@ -5,16 +5,18 @@ millions of them costs a listing; an ending never makes a file a log or none (Ke
 """
 
 import heapq
+import math
 import os
 import pwd
 import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import polars as pl
 
+from .no_text import ending_of_no_text, may_be_text
 from .store import MARKER
 
 SCHEMA = pl.Schema(
@@ -29,20 +31,6 @@ SCHEMA = pl.Schema(
     }
 )
 
-NO_TEXT = {
-    "checkpoint": "pth pt ckpt safetensors bin onnx h5 hdf5 keras pkl pickle joblib gguf ggml msgpack distcp tflite pb "
-    "engine weights caffemodel pdparams pdopt pdmodel pdiparams pdstates mar",
-    "array file": "npy npz mat parquet arrow feather orc avro tfrecord tfrecords mdb lmdb db sqlite sqlite3 wandb",
-    "image": "png jpg jpeg gif bmp tif tiff webp ico heic exr psd dcm nii",
-    "document": "pdf docx xlsx pptx odt",
-    "video": "mp4 avi mov mkv webm mpg mpeg m4v flv wmv",
-    "audio file": "wav mp3 flac ogg m4a aac opus",
-    "archive": "tar tgz tbz tbz2 txz tzst zip 7z rar whl egg jar deb rpm iso sif squashfs",
-    "compiled file": "so dll dylib exe pyc pyo pyd class cubin ptx nsys-rep ncu-rep qdrep",
-}
-KINDS = {ending: kind for kind, endings in NO_TEXT.items() for ending in endings.split()}
-SMALL_BIN_BYTES = 4 << 20
-COMPRESSED = ("gz", "bz2", "xz", "zst")
 SETTINGS = "trainqc.toml"
 LEFT_OUT_FOLDERS = {
     ".git": "version control",
@@ -67,20 +55,36 @@ def discover(roots: Sequence[Path], *, out: Path | None) -> pl.DataFrame:
     log whatever its ending. `out`, where the tables go, is passed over. Sorted by path within each root, in the order
     of the roots. Never raises for what is on disk.
     """
-    search = _Search(out.resolve() if out else None)
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *(search.below(root) for root in roots)])
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *portions(roots, out=out)])
+
+
+def portions(roots: Sequence[Path], *, out: Path | None, at_once: float = math.inf) -> Iterator[pl.DataFrame]:
+    """What `discover` finds, in portions of `at_once` bytes of logs and a rest, for reading to begin while the search
+    goes on. Within a root only the rows of one portion are sorted."""
+    search = _Search(out.resolve() if out else None, at_once)
+    some: list[pl.DataFrame] = []
+    for root in roots:
+        for frame in search.below(root):
+            some.append(frame)
+            if search.bytes >= at_once:
+                yield pl.concat(some)
+                some, search.bytes = [], 0
+    if some:
+        yield pl.concat(some)
 
 
 class _Search:
-    """One search: what was seen so far, by device and inode, and the rows of the root at hand."""
+    """One search: what was seen so far, by device and inode; the rows of the root at hand, and the bytes of the logs
+    in them that are not handed on."""
 
-    def __init__(self, out: Path | None) -> None:
+    def __init__(self, out: Path | None, at_once: float) -> None:
         self.out = str(out) if out else None
+        self.at_once = at_once
+        self.bytes = 0
         self.seen: set[tuple[int, int]] = set()
         self.rows: list[tuple[str, int | None, int | None, str | None, str, str | None]] = []
 
-    def below(self, root: Path) -> pl.DataFrame:
-        self.rows = []
+    def below(self, root: Path) -> Iterator[pl.DataFrame]:
         try:
             root = root.resolve()
             status = root.stat()
@@ -89,20 +93,28 @@ class _Search:
             self._unreadable(root.name, _reason(error))
         else:
             if stat.S_ISDIR(status.st_mode):
-                self._walk(str(root), status)
+                for _ in self._walk(str(root), status):
+                    if self.bytes >= self.at_once:
+                        yield self._handed_on(root)
             else:
                 self._file(root.name, status)
-        frame = pl.DataFrame(self.rows, schema=[name for name in SCHEMA if name != "root"], orient="row")
+        yield self._handed_on(root)
+
+    def _handed_on(self, root: Path) -> pl.DataFrame:
+        rows, self.rows = self.rows, []
+        frame = pl.DataFrame(rows, schema=[name for name in SCHEMA if name != "root"], orient="row")
         return frame.select(
             pl.lit(_printable(str(root))).alias("root"),
             *(pl.col(name).cast(SCHEMA[name]) for name in SCHEMA if name != "root"),
         ).sort("path", maintain_order=True)
 
-    def _walk(self, root: str, status: os.stat_result) -> None:
-        """Real folders first, then what symbolic links lead to, so that a loop and a second name find it seen."""
+    def _walk(self, root: str, status: os.stat_result) -> Iterator[None]:
+        """Real folders first, then what symbolic links lead to, so that a loop and a second name find it seen. A step
+        for each."""
         folders = [""] if self._is_new(status) else []
         links: list[str] = []
         while folders or links:
+            yield
             if folders:
                 folders += reversed(self._folder(root, folders.pop(), links))
                 continue
@@ -133,9 +145,9 @@ class _Search:
                         self._add(folder or ".", "left_out", f"folder left out: {MARKED_FOLDERS[name]}")
                         return []
                     if (
-                        (ending := _ending(name))
+                        (ending := ending_of_no_text(name))
                         and not entry.is_dir(follow_symlinks=False)
-                        and not _may_be_text(entry)
+                        and not may_be_text(entry)
                     ):
                         tally[ending] += 1
                     else:
@@ -171,6 +183,7 @@ class _Search:
         elif self._is_new(status):
             modified_us = status.st_mtime_ns // 1000
             self.rows.append((path, status.st_size, modified_us, _owner(status.st_uid), "log", None))
+            self.bytes += status.st_size
 
     def _is_new(self, status: os.stat_result) -> bool:
         """Whether this file or folder is met for the first time. Inode 0 is what file systems without inodes give."""
@@ -184,23 +197,6 @@ class _Search:
 
     def _unreadable(self, path: str, message: str) -> None:
         self._add(path, "unreadable", message)
-
-
-def _ending(name: str) -> tuple[str, str] | None:
-    """(kind, ending) of a file that cannot be text: `x.tar.gz` → archive, .tar.gz; None for what may be a log."""
-    stem, _, last = name.lower().rpartition(".")
-    ending = f".{last}"
-    if last in COMPRESSED:
-        last = stem.rpartition(".")[2] if "." in stem else ""
-        ending = f".{last}{ending}"
-    if kind := KINDS.get(last):
-        return (kind, ending) if stem else None
-    return ("TensorBoard file", ".tfevents*") if ".tfevents." in name else None
-
-
-def _may_be_text(entry: os.DirEntry[str]) -> bool:
-    """`.bin` ends weights and captured terminal output alike: a small one is looked into."""
-    return entry.name.lower().endswith(".bin") and entry.stat(follow_symlinks=False).st_size <= SMALL_BIN_BYTES
 
 
 def _reason(error: Exception) -> str:

@@ -9,17 +9,17 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from threading import Lock
 
 import polars as pl
 
 from . import match
-from .batches import Batch, Log, addresses, batch_bytes, batches, by_size, load, plan_of, streamed
+from .batches import Batch, Log, Plan, addresses, batch_bytes, batches, by_size, load, plan_of, portion_bytes, streamed
 from .citing import SOURCE_CHARACTERS, sources
 from .detect import Formats
-from .discover import discover
+from .discover import portions
 from .lines import split
 from .masking import mask, mask_facts
 from .named import facts_of_names
@@ -61,6 +61,9 @@ class Ingested:
     bytes: int = 0
     seconds: float = 0.0
 
+    def plus(self, more: "Ingested") -> "Ingested":
+        return Ingested(*(getattr(self, field.name) + getattr(more, field.name) for field in fields(self)))
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -88,46 +91,30 @@ def ingest(
     began = time.perf_counter()
     store = Store(out)
     with store.writer("trainqc ingest") as writer:
-        found = discover(paths, out=out)
         rows = store.scan(LOGS).filter(pl.col("status") != "unreadable")  # what could not be opened is tried again
         known = rows.select("log_id", "root", "path", "bytes", "modified_at", "fingerprint").collect()
-        plan = plan_of(found, known)
-        if plan.to_read:
-            writer.prepare()
-        writer.drop_logs(plan.replaced)
-        _write_unopened(writer, plan.unopened)
-        counts = _read_all(plan.to_read, writer, formats, jobs, on_progress, known)
+        found = portions(paths, out=out, at_once=portion_bytes(jobs))
+        plans = (plan_of(some, known) for some in found)
+        done = _read_all(plans, writer, formats, jobs, on_progress, known)
         writer.commit()
-    return replace(
-        counts,
-        seen=plan.unchanged + len(plan.to_read),
-        unchanged=plan.unchanged,
-        left_out=plan.unopened.filter(pl.col("status") == "left_out").height,
-        unreadable=counts.unreadable + plan.unopened.filter(pl.col("status") == "unreadable").height,
-        seconds=time.perf_counter() - began,
-    )
-
-
-def _write_unopened(writer: Writer, unopened: pl.DataFrame) -> None:
-    if unopened.height:
-        writer.write(writer.new_part(), {"logs": unopened.with_columns(**ZEROS)})
+    return replace(done, seconds=time.perf_counter() - began)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _read_all(
-    logs: list[Log],
+    plans: Iterator[Plan],
     writer: Writer,
     formats: Formats,
     jobs: int,
     on_progress: Callable[[Progress], None] | None,
     known: pl.DataFrame,
 ) -> Ingested:
-    total = sum(log.bytes for log in logs)
-    at_once = batch_bytes(total, jobs)
-    small, large = by_size(logs)
+    """Read what is planned, while the search for more goes on."""
+    to_read = Progress(0, 0, 0, 0)
     aside: list[Log] = []
+    unopened: list[pl.DataFrame] = []
     fingerprints: dict[str, str] = {}
     done = Ingested()
     running: dict[Future[Worked], Batch] = {}
@@ -140,24 +127,33 @@ def _read_all(
                 batch, (one, streams) = running.pop(future), future.result()
                 aside.extend(streams)
                 fingerprints.update(zip((log.log_id for log in batch.logs), batch.fingerprints, strict=True))
-                done = replace(
-                    done,
-                    read=done.read + one.read,
-                    lines=done.lines + one.lines,
-                    bytes=done.bytes + one.bytes,
-                    unreadable=done.unreadable + one.unreadable,
-                )
+                done = done.plus(one)
                 if on_progress:
-                    on_progress(Progress(done.bytes, total, done.read, len(logs)))
+                    on_progress(replace(to_read, bytes_done=done.bytes, logs_done=done.read))
 
-    def portions() -> Iterator[Batch]:
+    def batches_of(plan: Plan) -> Iterator[Batch]:
+        nonlocal done, to_read
+        done = done.plus(_planned(plan))
+        unopened.append(plan.unopened)
+        writer.drop_logs(plan.replaced)
+        if not plan.to_read:
+            return
+        writer.prepare()
+        total = sum(log.bytes for log in plan.to_read)
+        to_read = Progress(0, to_read.bytes_total + total, 0, to_read.logs_total + len(plan.to_read))
+        at_once = batch_bytes(total, jobs)
+        small, large = by_size(plan.to_read)
         yield from streamed(large, writer, at_once)
         yield from batches(small, writer, at_once)
+
+    def all_batches() -> Iterator[Batch]:
+        for plan in plans:
+            yield from batches_of(plan)
         collect(0)  # now it is known which of them have to be streamed
-        yield from streamed(aside, writer, at_once)
+        yield from streamed(aside, writer, batch_bytes(sum(log.bytes for log in aside), jobs))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        for batch in portions():
+        for batch in all_batches():
             if batch.before is None and time.monotonic() - committed > COMMIT_EVERY_S:
                 collect(0)
                 writer.commit()
@@ -165,8 +161,25 @@ def _read_all(
             collect(jobs)
             running[pool.submit(_work, batch, writer, formats)] = batch
         collect(0)
+    _write_unopened(writer, unopened)
     writer.drop_logs(_moved(known, fingerprints))
     return done
+
+
+def _planned(plan: Plan) -> Ingested:
+    status = plan.unopened["status"]
+    return Ingested(
+        seen=plan.unchanged + len(plan.to_read),
+        unchanged=plan.unchanged,
+        left_out=int((status == "left_out").sum()),
+        unreadable=int((status == "unreadable").sum()),
+    )
+
+
+def _write_unopened(writer: Writer, unopened: list[pl.DataFrame]) -> None:
+    rows = pl.concat(unopened) if unopened else pl.DataFrame()
+    if rows.height:
+        writer.write(writer.new_part(), {"logs": rows.with_columns(**ZEROS)})
 
 
 def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:

@@ -1,5 +1,6 @@
 """What `discover` finds, leaves out, and cannot look at."""
 
+import math
 import os
 import socket
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from trainqc.pipeline import discover as room
-from trainqc.pipeline.discover import SCHEMA, discover
+from trainqc.pipeline.discover import SCHEMA, discover, portions
 from trainqc.pipeline.store import MARKER
 
 
@@ -263,7 +264,7 @@ def test_file_systems_without_inodes_keep_their_files() -> None:
         st_ino = 0
         st_dev = 1
 
-    search = room._Search(None)
+    search = room._Search(None, math.inf)
     assert all(search._is_new(Status()) for _ in range(2))  # pyright: ignore[reportArgumentType]
 
 
@@ -302,7 +303,27 @@ def test_deep_folders(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_what_is_left_out(tmp_path: Path) -> None:
     """Files left out are counted, not kept: a folder of 3,000 images holds no entry per image."""
     make(tmp_path, *(f"{number}.png" for number in range(3000)))
-    search = room._Search(None)
-    rows = search.below(tmp_path)
+    search = room._Search(None, math.inf)
+    (rows,) = search.below(tmp_path)
     assert rows["message"].to_list() == ["3,000 images (.png)"]
     assert len(search.seen) == 1
+
+
+def test_reading_may_begin_while_the_search_goes_on(tmp_path: Path) -> None:
+    """A portion comes as soon as it has its bytes: what lies behind it has not been listed yet."""
+    make(tmp_path, "a/1.log", "b/1.log", "c/1.log", "c/x.png")
+    parts = portions([tmp_path], out=None, at_once=6)
+    first = next(parts)
+    assert first["path"].to_list() == ["a/1.log", "b/1.log"]
+    make(tmp_path, "c/2.log")
+    rest = pl.concat(parts)
+    assert rest.filter(pl.col("kind") == "log")["path"].to_list() == ["c/1.log", "c/2.log"]
+    assert pl.concat([first, rest]).equals(discover([tmp_path], out=None))
+
+
+def test_small_roots_share_a_portion(tmp_path: Path) -> None:
+    """A thousand files that a shell names are not a thousand portions."""
+    make(tmp_path, *(f"{number:03}.log" for number in range(100)))
+    roots = sorted(tmp_path.iterdir())
+    sizes = [frame.height for frame in portions(roots, out=None, at_once=200)]
+    assert sizes == [40, 40, 20]

@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import polars as pl
 import pytest
 from reading import AT, FORMATS, SAMPLES, Read, assert_same_in_pieces, assert_same_rows
 from trainqc.pipeline import batches, match
+from trainqc.pipeline import ingest as room
 from trainqc.pipeline.chunks import read_chunks
+from trainqc.pipeline.discover import discover
 from trainqc.pipeline.ingest import Ingested, ingest
 from trainqc.pipeline.store import Store
 from trainqc.pipeline.tables import PARSED, TABLES
@@ -249,6 +253,26 @@ def test_batches_and_pieces_give_the_same_tables(
     assert whole.keys() == pieces.keys()
     for path in whole:
         assert_same_in_pieces(whole[path], pieces[path])
+
+
+def test_reading_begins_while_the_search_goes_on(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search waits here until the first log is opened, and all logs are counted."""
+    load, begun = room.load, threading.Event()
+
+    def load_first(batch: batches.Batch) -> list[batches.Log]:
+        begun.set()
+        return load(batch)
+
+    def search(paths: list[Path], *, out: Path, at_once: int) -> Iterator[pl.DataFrame]:
+        first, rest = discover(paths, out=out).head(1), discover(paths, out=out).slice(1)
+        yield first
+        assert begun.wait(60)
+        yield rest
+
+    monkeypatch.setattr(room, "load", load_first)
+    monkeypatch.setattr(room, "portions", search)
+    assert counts(read(logs, out=out)) == (3, 3, 0)
+    assert records(out) == {"a/train.log": 3, "b/train.log": 4, "c.log": 5}
 
 
 def test_a_late_piece_is_counted(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
