@@ -183,7 +183,7 @@ def streamed(logs: list[Log], writer: Writer, at_once: int) -> Iterator[Batch]:
     for log in logs:
         try:
             stream, kind = open_text(Path(log.address))
-            chunks = read_chunks(stream, len(batch.chunks), size=at_once, total=None if kind else log.bytes)
+            chunks = read_chunks(stream, len(batch.chunks), size=at_once)
             first = next(chunks)
             _refuse_binary(first.data)
             fingerprint = _fingerprint(log.bytes, _ends(log))

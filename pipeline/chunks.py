@@ -101,23 +101,21 @@ class _Zstd(io.RawIOBase):
         super().close()
 
 
-def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES, total: int | None = None) -> Iterator[Chunk]:
-    """Cut a stream into chunks of about `size` bytes, at line ends where there are any, else at redraws. Where `total`
-    bytes will come, the last chunk is two of half the size: the fewer threads wait for the one that has it.
+def read_chunks(stream: BinaryIO, log: int, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Cut a stream into chunks of about `size` bytes, at line ends where there are any, else at redraws.
 
     Memory is bounded by `size`: of text without separators LINE_BYTES are kept and the rest is dropped (`long_line`).
     A damaged compressed stream ends the log early with the issue `truncated`. The first bytes decide on the encoding of
     the whole log; text that is not UTF-8 is recoded before it is cut, so that no character is.
     """
     rest, skipping = b"", False
-    source, left = _Source(stream), None if total is None or total <= size else total
+    source = _Source(stream)
     encoding = encoding_of(source.peek(max(size, LOOK_BYTES)))
     recoder = None if encoding.is_utf8 else Recoder(encoding)
     issues: list[str] = []
     ready: Chunk | None = None  # held back until it is known whether it is the last
     while True:
-        block = source.read(size if left is None or left > size else -(-size // 2))
-        left = None if left is None else left - len(block)
+        block = source.read(size)
         if source.damage:
             issues, source.damage = [*issues, f"truncated: {source.damage}"], ""
         at_end = not block
