@@ -196,6 +196,18 @@ def test_help_answers_without_the_engine(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_waits_for_the_end_is_done(tmp_path: Path) -> None:
+    """The program ends without taking its libraries apart; what they have left to do (matplotlib removes a folder), and
+    what stands in the streams, is done before."""
+    code = (
+        "import atexit, sys\nfrom trainqc.pipeline.cli import program\n"
+        "atexit.register(print, 'the end', file=sys.stderr, end='')\nsys.argv[1:] = ['formats']\nprogram()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "the end")
+    assert ended.stdout.count("\n") > 5
+
+
 def test_import_trainqc_is_cheap(tmp_path: Path) -> None:
     """`import trainqc` imports nothing heavy, and offers its functions at once."""
     code = "import sys, trainqc; trainqc.run, trainqc.scan; sys.exit('polars' in sys.modules)"

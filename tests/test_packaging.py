@@ -77,7 +77,7 @@ def test_what_is_imported_is_declared() -> None:
 
 def test_python_m_and_the_script_are_one() -> None:
     """`python -m trainqc` and the entry point `trainqc` are the same command."""
-    assert PROJECT["project"]["scripts"] == {"trainqc": "trainqc.pipeline.cli:main"}
+    assert PROJECT["project"]["scripts"] == {"trainqc": "trainqc.pipeline.cli:program"}
     said = subprocess.run(
         [sys.executable, "-m", "trainqc", "--version"], capture_output=True, text=True, check=True, cwd=ROOT.parent
     )
