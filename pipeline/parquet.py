@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS, ROW_GROUP_LEAST = 1 << 18, 1 << 15
 
 SEARCHED = ("log_id", "line", "name")
-"""Columns by which rows are looked for: their smallest and largest values stand in the file."""
+"""Columns by which rows are looked for: their smallest and largest values stand in the file. Those of the `log_id`s of
+many logs, which are hashes, exclude nothing."""
 
 
 ROUNDED = ("value", "s_per_iter", "data_s_per_iter", "memory_mib")
@@ -76,7 +77,9 @@ def write_frame(file: Path, frame: pl.DataFrame, table: Table) -> None:
         "compression_level": 1,
         "use_dictionary": [*words, *few, *(name for name in ROUNDED if name in table.schema)],
         "column_encoding": {name: "DELTA_BINARY_PACKED" for name in counted if name not in few},
-        "write_statistics": [name for name in SEARCHED if name in table.schema],
+        "write_statistics": [
+            name for name in SEARCHED if name in table.schema and (name != "log_id" or is_constant(rows[name]))
+        ],
         "store_schema": False,  # which would hold the dictionaries: readers are to see the table's own types
     }
     with parquet.ParquetWriter(file, coded, **options) as writer:

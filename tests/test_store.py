@@ -351,6 +351,21 @@ def test_units_and_meanings_are_in_the_files(store: Store) -> None:
         assert metadata[b"trainqc.version"] == str(table.version).encode()
 
 
+def test_a_reader_can_pass_over_files_of_other_logs(store: Store) -> None:
+    """A file of one log names it in its statistics; one of many does not, which would exclude nothing."""
+    with store.writer("test") as writer:
+        writer.write("one", rows("a"))
+        writer.write("many", rows("a", "b"))
+        writer.commit()
+    named = {}
+    for path in store.link.glob("metrics/*.parquet"):
+        for column in (
+            pq.read_metadata(path).row_group(n).column(0) for n in range(pq.read_metadata(path).num_row_groups)
+        ):
+            named[path.name.split(".")[0]] = column.statistics and column.statistics.min
+    assert named == {"one": "a", "many": None}
+
+
 def older(monkeypatch: pytest.MonkeyPatch, version: int, columns: int) -> None:
     """Make `metrics` another version's, with its last columns missing."""
     table = replace(METRICS, version=version, columns=(*METRICS.columns[:1], *METRICS.columns[-columns:]))
