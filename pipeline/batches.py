@@ -18,7 +18,7 @@ from .store import Writer
 
 LEAST_BATCH_BYTES = 8 << 20
 BATCH_LOGS = 8192
-ENDS_BYTES = 4096
+HEAD_BYTES, END_BYTES = 4096, 1024
 NO_TEXT_BYTES = bytes(set(range(1, 32)) - set(b"\a\b\t\n\v\f\r\x1b") | {127})
 
 
@@ -160,7 +160,7 @@ def load(batch: Batch) -> list[Log]:
         except (OSError, ValueError) as error:
             batch.unread.append((log, *_why_not(error)))
             continue
-        batch.fingerprints.append(_fingerprint(log.bytes, data[:ENDS_BYTES] + data[-ENDS_BYTES:]))
+        batch.fingerprints.append(_fingerprint(log.bytes, data[:END_BYTES] + data[-END_BYTES:]))
         batch.chunks.append(Chunk(len(batch.logs), data, first=True, last=True))
         batch.compressions.append(None)
         batch.logs.append(log)
@@ -215,7 +215,7 @@ class NoTextError(ValueError):
 
 def _refuse_binary(data: bytes) -> None:
     """Raise NoTextError for data that is no text in any encoding. NULs say nothing: cut logs have holes of them."""
-    head = data[:ENDS_BYTES]
+    head = data[:HEAD_BYTES]
     if (b"\0" in head or not head.isascii()) and (encoding := encoding_of(head)).is_wide:
         head, _ = to_utf8(head, encoding)
     head = head.replace(b"\0", b"")
@@ -246,9 +246,9 @@ def _pieces(log: Log, fingerprint: str, chunks: Iterator[Chunk], kind: str | Non
 
 def _ends(log: Log) -> bytes:
     with Path(log.address).open("rb") as file:
-        head = file.read(ENDS_BYTES)
-        file.seek(max(0, log.bytes - ENDS_BYTES))
-        return head + file.read(ENDS_BYTES)
+        head = file.read(END_BYTES)
+        file.seek(max(0, log.bytes - END_BYTES))
+        return head + file.read(END_BYTES)
 
 
 def _fingerprint(size: int, ends: bytes) -> str:
