@@ -395,6 +395,25 @@ def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) 
     )
 
 
+NO_EVENTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64})
+
+
+def event(rows: pl.DataFrame, kind: str | pl.Expr, message: pl.Expr, **counts: pl.Expr | None) -> pl.DataFrame:
+    """Rows of `events` from rows with `log`, `line` and mostly `logged_at`. counts: `epoch`, `global_iter`; a number
+    that is too large for its column is null."""
+    if not rows.height:
+        return NO_EVENTS
+    types = {"epoch": pl.Int32(), "global_iter": pl.Int64()}
+    return rows.select(
+        "log",
+        "line",
+        *(["logged_at"] if "logged_at" in rows.columns else []),
+        kind=pl.lit(kind) if isinstance(kind, str) else kind,
+        message=message,
+        **{name: count.cast(types[name], strict=False) for name, count in counts.items() if count is not None},
+    )
+
+
 def per_word(words: pl.Series, compute: Callable[[pl.Expr], pl.Expr]) -> pl.Series:
     """`compute` of words that recur (descriptions, units): done once for each distinct word."""
     if len(words) and not words.null_count() and words[0] == words[-1] and (words == words[0]).all():
@@ -404,67 +423,3 @@ def per_word(words: pl.Series, compute: Callable[[pl.Expr], pl.Expr]) -> pl.Seri
         return words.to_frame("word").select(compute(pl.col("word"))).to_series()
     computed = distinct.to_frame("word").select(compute(pl.col("word"))).to_series()
     return words.replace_strict(distinct, computed, default=None, return_dtype=computed.dtype)
-
-
-MAX_DEPTH = 12
-"""Levels of nesting that a configuration's paths show; names that lie deeper are left out."""
-
-_TOKEN = r"""(?x)
-    [A-Za-z_][\w.]*\s*= | '[^'\n]*'\s*: | "[^"\n]*"\s*:
-    | '(?:[^'\\\n]|\\.)*' | "(?:[^"\\\n]|\\.)*"
-    | [\[\](){},] | [^\s\[\](){},='"]+
-"""
-_NAME = r"""^[A-Za-z_][\w.]*\s*=$|^(?:'[^']*'|"[^"]*")\s*:$"""
-_NUMBER, LONGEST_LIST = r"^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$", 64
-_NO_SCALAR = ["(", "[", "{", ")", "]", "}", ",", "dict"]
-
-
-def python_leaves(lines: pl.DataFrame) -> pl.DataFrame:
-    """The scalars of configuration dumps in Python syntax, each with the path of its enclosing names.
-
-    lines: KEY, `region`, `text`, in order (mmengine's and mmcv's `Config:` dumps, any version: literals and calls).
-    Returns log, line, path (`train_dataloader.batch_size`) and value (text without quotes). A list of numbers alone is
-    one value (`[8, 11]`), other elements are left out; names in a dict in a list stand under the list's name.
-    """
-    token, name, depth, part = pl.col("token"), pl.col("name"), pl.col("depth"), ["region", "part"]
-    number = token.str.contains(_NUMBER)
-    step = token.is_in(["(", "[", "{"]).cast(pl.Int32) - token.is_in([")", "]", "}"]).cast(pl.Int32)
-    alone = (number | (token == ",") | (step != 0)).all() & (step.sum() == 0) & number.sum().is_between(1, LONGEST_LIST)
-    tokens = (
-        lines.select("log", "line", "region", token=pl.col("text").str.extract_all(_TOKEN))
-        .explode("token")
-        .drop_nulls("token")
-        .with_columns(
-            name=pl.when(token.str.contains(_NAME)).then(token.str.strip_chars(" =:'\"")),
-            depth=step.cum_sum().over("region"),
-            opens=step == 1,
-            part=((step == 1).cum_sum() + (step.shift(1) == -1).cum_sum()).over("region"),  # brackets with none inside
-            after=token.shift(-2).over("region"),
-        )
-        .with_columns(listed=pl.when(alone).then(pl.format("[{}]", token.filter(number).str.join(", "))).over(part))
-        .with_columns(value=pl.when(token.is_in(["[", "("])).then(pl.coalesce("listed", token)).otherwise(token))
-        .with_columns(value=pl.col("value").shift(-1).over("region"))
-        .with_columns(
-            owner=pl.coalesce(name.shift(1), pl.when(token.shift(1) == "dict").then(name.shift(2)), pl.lit(""))
-        )
-    )
-    levels = {
-        f"level_{level}": pl.when(pl.col("opens") & (depth == level)).then("owner").forward_fill().over("region")
-        for level in range(1, MAX_DEPTH + 1)
-    }
-    enclosing = [
-        pl.when(depth >= level).then(pl.col(f"level_{level}")).otherwise(pl.lit(""))
-        for level in range(1, MAX_DEPTH + 1)
-    ]
-    is_leaf = name.is_not_null() & ~pl.col("value").is_in(_NO_SCALAR) & (depth <= MAX_DEPTH)
-    called = pl.col("after").is_in(["(", "["]).fill_null(False)
-    return (
-        tokens.with_columns(**levels)
-        .filter(is_leaf & ~called)
-        .select(
-            "log",
-            "line",
-            path=pl.concat_str(*enclosing, "name", separator=".").str.replace_all(r"\.{2,}", ".").str.strip_chars("."),
-            value=pl.col("value").str.strip_chars("'\""),
-        )
-    )

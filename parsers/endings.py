@@ -14,7 +14,14 @@ that training went on after was survived.
 
 import polars as pl
 
-from .contract import TEXT, Matched, Parser, Record, Tables
+from .contract import (
+    TEXT,
+    Matched,
+    Parser,
+    Record,
+    Tables,
+    event,
+)
 
 RANK = r"(?:\[rank[0-9]+\]: ?|[0-9]+: )?"
 
@@ -95,15 +102,11 @@ def to_tables(matched: Matched) -> Tables:
     return {
         "events": [
             errors.with_columns(said=text).select("log", "line", kind=kind, message="said"),
-            _event(matched.rows("killed"), pl.lit("killed"), pl.col("killed")),
-            _event(matched.rows("cancelled"), cancelled, pl.format("cancelled by the scheduler: {}", reason)),
-            _event(matched.rows("memory_kill"), pl.lit("out_of_memory"), pl.col("event")),
+            event(matched.rows("killed"), "killed", pl.col("killed")),
+            event(matched.rows("cancelled"), cancelled, pl.format("cancelled by the scheduler: {}", reason)),
+            event(matched.rows("memory_kill"), "out_of_memory", pl.col("event")),
         ]
     }
-
-
-def _event(rows: pl.DataFrame, kind: pl.Expr, message: pl.Expr) -> pl.DataFrame:
-    return rows.select("log", "line", kind=kind, message=message)
 
 
 PARSER = Parser("endings", (HEADER, ERROR, KILLED, CANCELLED, MEMORY_KILL), to_tables, claims=False)

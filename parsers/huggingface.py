@@ -30,7 +30,21 @@ Sources: transformers 5.23.0 and 4.46.3 run; sources 4.20 to 5.23 (FORMATS.md §
 
 import polars as pl
 
-from .contract import FLOAT, INT, KEY, STAMP, TEXT, Matched, Pairs, Parser, Record, Region, Tables, facts
+from .contract import (
+    FLOAT,
+    INT,
+    KEY,
+    STAMP,
+    TEXT,
+    Matched,
+    Pairs,
+    Parser,
+    Record,
+    Region,
+    Tables,
+    event,
+    facts,
+)
 
 _STAMP = r"(?P<logged_at>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3})"
 PREFIX = (
@@ -259,27 +273,15 @@ def _events(matched: Matched, train: pl.DataFrame) -> list[pl.DataFrame]:
     losses = matched.metrics("train", train, only=("loss",)).filter(~pl.col("value").is_finite())
     odd = losses.sort("log", "line").unique("log", keep="first", maintain_order=True)
     return [
-        _event(matched.rows("checkpoint"), "checkpoint", pl.format("saving model to {}", "path")),
-        _event(
+        event(matched.rows("checkpoint"), "checkpoint", pl.format("saving model to {}", "path")),
+        event(
             matched.rows("best"), "restore", pl.format("best model loaded from {}, its score is {}", "path", "score")
         ),
-        _event(resumed, "resume", pl.format("resumed at update {}", "step"), pl.col("epochs").cast(pl.Int32)),
-        _event(state.filter(first), "resume", pl.lit("the random state of a checkpoint was loaded")),
-        _event(matched.rows("summary"), "completed", pl.format("training ended at epoch {}", "epoch")),
-        _event(odd, "nan_loss", pl.format("loss is {}", "value"), pl.col("epoch")),
+        event(resumed, "resume", pl.format("resumed at update {}", "step"), epoch=pl.col("epochs")),
+        event(state.filter(first), "resume", pl.lit("the random state of a checkpoint was loaded")),
+        event(matched.rows("summary"), "completed", pl.format("training ended at epoch {}", "epoch")),
+        event(odd, "nan_loss", pl.format("loss is {}", "value"), epoch=pl.col("epoch")),
     ]
-
-
-def _event(rows: pl.DataFrame, kind: str, message: pl.Expr, epoch: pl.Expr | None = None) -> pl.DataFrame:
-    stamp = pl.col("logged_at") if "logged_at" in rows.columns else pl.lit(None, pl.Datetime("us"))
-    return rows.select(
-        "log",
-        "line",
-        logged_at=stamp,
-        kind=pl.lit(kind),
-        message=message,
-        epoch=pl.lit(None, pl.Int32) if epoch is None else epoch,
-    )
 
 
 PARSER = Parser(

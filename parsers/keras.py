@@ -53,6 +53,7 @@ from .contract import (
     Table,
     Tables,
     canonical,
+    event,
     facts,
     skipped,
 )
@@ -637,32 +638,18 @@ def _events(matched: Matched, not_finite: list[pl.DataFrame]) -> list[pl.DataFra
     ended = matched.latest("unsized", matched.rows("ran_out"), {"line": "unsized_line"})
     ran_dry = ended.filter(~pl.col("unsized_line").eq_missing(pl.col("line")))
     return [
-        _event(improved, "best", pl.format("{} improved from {} to {}", "metric", "before", "value"), done),
-        _event(improved.drop_nulls("file"), "checkpoint", saving, done),
-        _event(matched.rows("saving"), "checkpoint", saving, done),
-        _event(saved, "checkpoint_saved", pl.format("finished saving model to {}", "file"), done),
-        _event(matched.rows("ended_early"), "early_stop", pl.lit("early stopping"), done),
-        _event(matched.rows("restored"), "restore", pl.lit("weights of the best epoch restored"), done),
-        _event(matched.rows("reduced"), "lr_change", pl.format("{} on a plateau", rate), done),
-        _event(matched.rows("scheduled"), "lr_change", pl.format("{} by schedule", rate), begun),
-        _event(invalid, "nan_loss", pl.format("loss is not finite in batch {}, training ends", "batch"), begun),
-        _event(finished, "nan_loss", pl.format("loss is {}", "value"), done, pl.col("global_iter")),
-        _event(ran_dry, "data_ran_out", pl.lit("the input ended before the planned steps"), pl.lit(None)),
+        event(improved, "best", pl.format("{} improved from {} to {}", "metric", "before", "value"), epoch=done),
+        event(improved.drop_nulls("file"), "checkpoint", saving, epoch=done),
+        event(matched.rows("saving"), "checkpoint", saving, epoch=done),
+        event(saved, "checkpoint_saved", pl.format("finished saving model to {}", "file"), epoch=done),
+        event(matched.rows("ended_early"), "early_stop", pl.lit("early stopping"), epoch=done),
+        event(matched.rows("restored"), "restore", pl.lit("weights of the best epoch restored"), epoch=done),
+        event(matched.rows("reduced"), "lr_change", pl.format("{} on a plateau", rate), epoch=done),
+        event(matched.rows("scheduled"), "lr_change", pl.format("{} by schedule", rate), epoch=begun),
+        event(invalid, "nan_loss", pl.format("loss is not finite in batch {}, training ends", "batch"), epoch=begun),
+        event(finished, "nan_loss", pl.format("loss is {}", "value"), epoch=done, global_iter=pl.col("global_iter")),
+        event(ran_dry, "data_ran_out", pl.lit("the input ended before the planned steps")),
     ]
-
-
-def _event(
-    rows: pl.DataFrame, kind: str, message: pl.Expr, epoch: pl.Expr, global_iter: pl.Expr | None = None
-) -> pl.DataFrame:
-    done = pl.lit(None) if global_iter is None else global_iter
-    return rows.select(
-        "log",
-        "line",
-        kind=pl.lit(kind),
-        message=message,
-        epoch=epoch.cast(pl.Int32),
-        global_iter=done.cast(pl.Int64),
-    )
 
 
 PARSER = Parser(

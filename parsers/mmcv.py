@@ -41,9 +41,10 @@ from .contract import (
     Record,
     Region,
     Tables,
+    event,
     facts,
-    python_leaves,
 )
+from .dumps import python_leaves
 
 LOGGED_AT = r"(?P<logged_at>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3})"
 PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ - )"
@@ -479,31 +480,38 @@ def _word_facts(matched: Matched) -> list[pl.DataFrame]:
 
 def _events(matched: Matched, metrics: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
-        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32, strict=False),
+        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count"),
         "global_iter": pl.when(pl.col("what").str.starts_with("iter")).then("count"),
     }
     odd = [rows.filter((pl.col("name") == "loss") & ~pl.col("value").is_finite()) for rows in metrics]
     not_finite = pl.concat([rows.select("log", "line", "epoch", "global_iter", "value") for rows in odd])
-    resumed = {"epoch": pl.col("epochs").cast(pl.Int32, strict=False), "global_iter": pl.col("iters")}
+    resumed = {"epoch": pl.col("epochs"), "global_iter": pl.col("iters")}
     return [
-        _event(_starts(matched), "start", pl.lit("process started"), {}),
-        _event(
-            matched.rows("checkpoint"), "checkpoint", pl.format("Saving checkpoint at {} {}", "count", "what"), counted
+        event(_starts(matched), "start", pl.lit("process started")),
+        event(
+            matched.rows("checkpoint"),
+            "checkpoint",
+            pl.format("Saving checkpoint at {} {}", "count", "what"),
+            **counted,
         ),
-        _event(
-            matched.rows("best"), "best", pl.format("best {}: {} at {} {}", "metric", "value", "count", "what"), counted
+        event(
+            matched.rows("best"),
+            "best",
+            pl.format("best {}: {} at {} {}", "metric", "value", "count", "what"),
+            **counted,
         ),
-        _event(
+        event(
             matched.rows("resumed"),
             "resume",
             pl.format("resumed after epoch {}, iteration {}", "epochs", "iters"),
-            resumed,
+            **resumed,
         ),
-        _event(
+        event(
             not_finite.unique("log", keep="first", maintain_order=True),
             "nan_loss",
             pl.format("loss is {}", "value"),
-            {"epoch": pl.col("epoch"), "global_iter": pl.col("global_iter")},
+            epoch=pl.col("epoch"),
+            global_iter=pl.col("global_iter"),
         ),
     ]
 
@@ -517,11 +525,6 @@ def _starts(matched: Matched) -> pl.DataFrame:
             runners.filter(pl.col("environment").is_null()).select("log", "line", "logged_at"),
         ]
     )
-
-
-def _event(rows: pl.DataFrame, kind: str, message: pl.Expr, counts: dict[str, pl.Expr]) -> pl.DataFrame:
-    stamp = pl.col("logged_at") if "logged_at" in rows.columns else pl.lit(None, pl.Datetime("us"))
-    return rows.select("log", "line", logged_at=stamp, kind=pl.lit(kind), message=message, **counts)
 
 
 PARSER = Parser(

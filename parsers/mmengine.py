@@ -29,6 +29,7 @@ from .contract import (
     FLOAT,
     INT,
     KEY,
+    NO_EVENTS,
     STAMP,
     TEXT,
     WORD,
@@ -39,9 +40,10 @@ from .contract import (
     Record,
     Region,
     Tables,
+    event,
     facts,
-    python_leaves,
 )
+from .dumps import python_leaves
 
 LOGGED_AT = r"(?P<logged_at>(?:[0-9]{4}/)?[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2})"
 PREFIX = rf"^(?:.*?{LOGGED_AT} - [^ ]+ - [A-Z]+ -(?: |$))"
@@ -523,12 +525,9 @@ def _line_facts(matched: Matched) -> list[pl.DataFrame]:
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-NO_EVENTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64})
-
-
 def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     counted = {
-        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count").cast(pl.Int32, strict=False),
+        "epoch": pl.when(pl.col("what").str.starts_with("epoch")).then("count"),
         "global_iter": pl.when(pl.col("what").str.starts_with("iter")).then("count"),
     }
     starts = matched.region("environment").unique(["log", "region"], keep="first", maintain_order=True)
@@ -536,32 +535,27 @@ def _events(matched: Matched, losses: list[pl.DataFrame]) -> list[pl.DataFrame]:
     odd = [loss.filter(~pl.col("value").is_finite()) for loss in losses]
     not_finite = [loss.select("log", "line", "epoch", "global_iter", "value") for loss in odd if loss.height]
     return [
-        _event(starts, "start", pl.lit("process started"), {}),
-        _event(saved, "checkpoint", pl.format("Saving checkpoint at {} {}", "count", "what"), counted),
-        _event(best, "best", pl.format("best {}: {} at {} {}", "metric", "value", "count", "what"), counted),
-        _event(
+        event(starts, "start", pl.lit("process started")),
+        event(saved, "checkpoint", pl.format("Saving checkpoint at {} {}", "count", "what"), **counted),
+        event(best, "best", pl.format("best {}: {} at {} {}", "metric", "value", "count", "what"), **counted),
+        event(
             resumed,
             "resume",
             pl.format("resumed after epoch {}, iteration {}", "epochs", "iters"),
-            {"epoch": pl.col("epochs").cast(pl.Int32, strict=False), "global_iter": pl.col("iters")},
+            epoch=pl.col("epochs"),
+            global_iter=pl.col("iters"),
         ),
-        _event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records"), {}),
-        _event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again"), {}),
-        _event(matched.rows("experiment"), "exp_name", pl.format("Exp name: {}", "name"), {}),
-        _event(
+        event(matched.rows("ended_early"), "early_stop", pl.format("no improvement in {} records", "records")),
+        event(matched.rows("wrapped"), "data_wrap", pl.lit("the loader began again")),
+        event(matched.rows("experiment"), "exp_name", pl.format("Exp name: {}", "name")),
+        event(
             pl.concat(not_finite).unique("log", keep="first", maintain_order=True) if not_finite else NO_EVENTS,
             "nan_loss",
             pl.format("loss is {}", "value"),
-            {"epoch": pl.col("epoch"), "global_iter": pl.col("global_iter")},
+            epoch=pl.col("epoch"),
+            global_iter=pl.col("global_iter"),
         ),
     ]
-
-
-def _event(rows: pl.DataFrame, kind: str, message: pl.Expr, counts: dict[str, pl.Expr]) -> pl.DataFrame:
-    if not rows.height:
-        return NO_EVENTS
-    stamp = pl.col("logged_at") if "logged_at" in rows.columns else pl.lit(None, pl.Datetime("us"))
-    return rows.select("log", "line", logged_at=stamp, kind=pl.lit(kind), message=message, **counts)
 
 
 PARSER = Parser(

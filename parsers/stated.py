@@ -23,7 +23,17 @@ from functools import reduce
 
 import polars as pl
 
-from .contract import INT, TEXT, Matched, Parser, Record, Region, Tables, facts, python_leaves
+from .contract import (
+    INT,
+    TEXT,
+    Matched,
+    Parser,
+    Record,
+    Region,
+    Tables,
+    facts,
+)
+from .dumps import python_leaves
 from .synonyms import COUNT, PHRASE, SENTENCES, SYNONYMS, WORD
 
 # ── patterns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
