@@ -458,8 +458,8 @@ def _memory(rows: pl.DataFrame) -> pl.DataFrame:
 
 MAX_INDENTS = 16
 _LEAF = (
-    r"""^(?P<blanks>\s*)(?:- )?["']?(?P<name>[A-Za-z_][\w./-]*?)["']?\s*(?:[:=：]|\.{3,}| {2,})\s*(?P<value>.*?),"""
-    r"""?\s*$"""
+    r"""^(?P<blanks>\s*)(?:- )?["']?(?P<name>[A-Za-z_][\w./-]*?)["']?\s*(?:[:=：]|\.{3,}|\.\. | {2,})\s*"""
+    r"""(?P<value>.*?),?\s*$"""
 )
 
 

@@ -16,6 +16,7 @@ from .analyze import (
     copies,
     counting_findings,
     cycles,
+    engines,
     epochs,
     evidence,
     findings,
@@ -132,7 +133,7 @@ def analyze(
     told = user_facts(logs, rules, values)
     beside = trainer_lines.beside_bars(parsed["progress"], parsed["metrics"], logs)
     speaking = timeline.speakers(
-        timeline.summarize(parsed["progress"]).collect(engine="streaming"),
+        engines.apart(timeline.summarize(parsed["progress"]).collect(engine="streaming")),
         logs,
         events.filter(pl.col("kind") == "start"),
         trainer_lines.counted(beside),
@@ -153,7 +154,8 @@ def analyze(
     heard = pl.concat([attempts, copied], how="diagonal_relaxed")
     members = members_of(heard, speaking)
     said_by_logs = resolve.statements(parsed["facts"].filter(pl.col("source") != "user")).collect(engine="streaming")
-    facts = pl.concat([said_by_logs, told, update_counters.statements(attempts).select(told.columns)])
+    counters = update_counters.statements(attempts, batches.by_updates)
+    facts = pl.concat([said_by_logs, told, counters.select(told.columns)])
     stated = resolve.of_runs(facts, heard, members)
     run_ids = attempts.select("run_id").unique()
     fractions = resolve.beside_runs(trainer_lines.fractions(beside, parsed["facts"]), heard, members)
@@ -243,6 +245,8 @@ class Batches:
         self.parsed, self.events, self.logs = parsed, events, logs
         printed = rates.printed(parsed["metrics"]).collect(engine="streaming")
         self.rates = pl.concat([printed, trainer_lines.rates(beside).select(printed.columns)])
+        self.by_updates = engines.by_updates(parsed["progress"])
+        self.times = engines.times(parsed["metrics"], self.by_updates)
         stated = pl.concat([parsed["facts"].filter(pl.col("source") != "user"), told.lazy()])
         totals = update_counters.totals(stated).collect(engine="streaming")
         self.updates = update_counters.with_lines(totals, trainer_lines.totals(beside))
@@ -274,7 +278,8 @@ class Batches:
         events = timeline.keyed(self.events, speaking)
         stamps = timeline.keyed(clocks.collect(), speaking)
         rows = rates.beside(timeline.rows(progress, text).collect(engine="streaming"), self.rates, text)
-        rows = timeline.in_order(rows)
+        rows = timeline.in_order(engines.timed(rows, self.times, text))
+        rows = engines.counted(rows, self.by_updates, text)
         rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
@@ -333,7 +338,8 @@ def epochs_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> p
 
 
 def stages_of(batch: Batch, attempts: pl.DataFrame, headline: pl.DataFrame) -> pl.DataFrame:
-    rows = rates.held(batch.rows, batch.events, batch.cuts)
+    rows = update_counters.counted_rows(batch.rows, batch.speaking, attempts, headline)
+    rows = rates.held(rows, batch.events, batch.cuts)
     by_bars = batch.bar_rates
     printed = pl.concat(
         plateaus.points(shown, cuts, batch.speaking, attempts, headline)

@@ -202,18 +202,20 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
     narrow = (pl.col("samples_hi") < 2 * pl.col("samples_lo")).fill_null(False)
     of_updates = update_counters.COUNTS_UPDATES
     unclear = pl.col("iters_done").is_null()
+    counter = pl.when(bar).then(pl.lit("bar")).otherwise(pl.lit("log"))
     sentences = [
         *(
-            (of_updates & trained & holds, pl.lit(text))
+            (of_updates & trained & holds, pl.format(text, counter))
             for holds, text in (
-                (~unclear, "The bar counts updates, which are iterations: accumulation is 1."),
+                (~unclear & bar, "The {} counts updates, which are iterations: accumulation is 1."),
+                (~unclear & ~bar, "The {} counts updates: iterations are those by the accumulation."),
                 (
                     unclear & pl.col("grad_accum").is_null(),
-                    "The bar counts updates: without the accumulation iterations and their pace are open.",
+                    "The {} counts updates: without the accumulation iterations and their pace are open.",
                 ),
                 (
                     unclear & pl.col("grad_accum").is_not_null(),
-                    "The bar counts updates: how many iterations are done is open, for it is not known what becomes of "
+                    "The {} counts updates: how many iterations are done is open, for it is not known what becomes of "
                     "an epoch's last window. Seconds per iteration are those of an update divided by the accumulation.",
                 ),
             )

@@ -135,9 +135,10 @@ def pauses(by_iter: pl.DataFrame) -> pl.DataFrame:
 
 def running_on(train: pl.DataFrame) -> pl.DataFrame:
     """A second counter that runs on over epochs: `Epoch [2/5], Batch [50/312], Step [362/1560]` → (362 − 50) / 1."""
-    both = train.filter(
-        (pl.col("epoch") > 1) & pl.col("iter").is_not_null() & pl.col("iters_planned").is_not_null()
-    ).with_columns(before=pl.col("done") - pl.col("iter"), turns=pl.col("epoch").cast(pl.Int64) - 1)
+    printed = pl.col("iters_planned").is_not_null() | pl.col("iters_per_epoch").is_null()
+    both = train.filter((pl.col("epoch") > 1) & pl.col("iter").is_not_null() & printed).with_columns(
+        before=pl.col("done") - pl.col("iter"), turns=pl.col("epoch").cast(pl.Int64) - 1
+    )
     exact = (pl.col("before") == pl.col("before") // pl.col("turns") * pl.col("turns")).all().over("aid")
     per_epoch = pl.col("before") // pl.col("turns")
     return (

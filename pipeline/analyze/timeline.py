@@ -19,7 +19,7 @@ ORDER = ["key", "redraw", "piece"]
 ROW_COLUMNS = (
     *("log_id", "line", "redraw", "piece", "format", "phase", "epoch", "iter", "iters_per_epoch", "global_iter"),
     *("iters_planned", "epochs_planned", "s_per_iter", "data_s_per_iter", "eta_s", "memory_mib", "lr", "logged_at"),
-    "samples_seen",
+    *("samples_seen", "update"),
 )
 
 

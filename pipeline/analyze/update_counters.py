@@ -6,6 +6,8 @@ total is a stated number of updates is taken for such a one. It begins anew with
 
 U updates are U·A iterations only where windows end with no epoch, which differs between versions
 (`identities.UPDATES`): with A > 1 the iterations done stay unknown, and those planned are left to the counting.
+
+Records of text may count updates alone too (`engines`): DeepSpeed's, whose windows end with no epoch.
 """
 
 import polars as pl
@@ -14,6 +16,7 @@ from .stats import ratio
 from .timeline import BARS
 
 COUNTS_UPDATES = pl.col("counter").eq("updates").fill_null(False)
+IS_BAR = pl.col("format").is_in(BARS)
 NO_EPOCH = pl.col("last_epoch").is_null()  # of a bar's attempt: it counts updates (`bars.spoken_turns`)
 STATED = "updates_planned"
 COUNTS = ("iters_done", "iters_run", "superseded_iters", "checkpoint_iter")
@@ -40,9 +43,12 @@ def with_lines(stated: pl.DataFrame, of_lines: pl.DataFrame) -> pl.DataFrame:
     return both.with_columns(told=of_line | pl.col("told").fill_null(value=False), of_lines=of_line)
 
 
-def statements(attempts: pl.DataFrame) -> pl.DataFrame:
-    """What the bars of `attempts` count, as facts beside those of the logs: `counter` = `updates`, at their begin."""
-    return attempts.filter(pl.col("format").is_in(BARS) & NO_EPOCH).select(
+def statements(attempts: pl.DataFrame, by_updates: pl.DataFrame) -> pl.DataFrame:
+    """What the bars of `attempts` and the records of `by_updates` (log_id, format) count, as facts beside those of the
+    logs: `counter` = `updates`, at their begin."""
+    bars = attempts.filter(IS_BAR & NO_EPOCH)
+    records = attempts.join(by_updates, on=["log_id", "format"], how="semi")
+    return pl.concat([bars, records]).select(
         "log_id",
         name=pl.lit("counter"),
         value=pl.lit("updates"),
@@ -55,6 +61,26 @@ def statements(attempts: pl.DataFrame) -> pl.DataFrame:
 def in_iterations(name: str) -> pl.Expr:
     """The column in iterations: as it is where each of them is an update, null where they are not known."""
     return pl.when(~COUNTS_UPDATES | (pl.col("grad_accum") == 1)).then(name).alias(name)
+
+
+def counted_on(name: str) -> pl.Expr:
+    """The count in iterations: records that count updates alone are those of engines whose windows go on over the end
+    of an epoch (DeepSpeed), so that U updates are U·A iterations."""
+    return pl.when(COUNTS_UPDATES & ~IS_BAR).then(pl.col(name) * pl.col("grad_accum")).otherwise(in_iterations(name))
+
+
+def counted_rows(
+    rows: pl.DataFrame, speaking: pl.DataFrame, attempts: pl.DataFrame, runs: pl.DataFrame
+) -> pl.DataFrame:
+    """`rows` with `done` in iterations in logs whose records count updates alone; null there without A."""
+    of_runs = runs.filter(COUNTS_UPDATES).select("run_id", "grad_accum")
+    of_logs = attempts.filter(~IS_BAR).join(of_runs, on="run_id").join(speaking.select("log_id", "log"), on="log_id")
+    logs = of_logs.select("log", "grad_accum", alone=True).unique("log")
+    if not logs.height:
+        return rows
+    joined = rows.join(logs, on="log", how="left", maintain_order="left")
+    done = pl.when("alone").then(pl.col("done") * pl.col("grad_accum")).otherwise("done")
+    return joined.with_columns(done=done).drop("grad_accum", "alone")
 
 
 def paced() -> list[pl.Expr]:
@@ -78,7 +104,7 @@ def whole_runs(runs: pl.DataFrame) -> pl.DataFrame:
     )
     total = pl.when(COUNTS_UPDATES & (pl.col("grad_accum") == 1)).then("total_updates")
     return kept.with_columns(
-        *(in_iterations(name) for name in COUNTS),
+        *(counted_on(name).alias(name) for name in COUNTS),
         *paced(),
         s_per_iter_from=pl.when(~COUNTS_UPDATES | pl.col("grad_accum").is_not_null()).then("s_per_iter_from"),
         s_per_iter_n=pl.when(~COUNTS_UPDATES | pl.col("grad_accum").is_not_null()).then("s_per_iter_n"),
@@ -116,7 +142,7 @@ def of_attempts(attempts: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
     """Attempts with iterations where their counters count updates; `runs` from `whole_runs` on."""
     joined = attempts.join(runs.select("run_id", "counter", "grad_accum"), on="run_id", how="left")
     return joined.with_columns(
-        *(in_iterations(name) for name in OF_ATTEMPTS),
+        *(counted_on(name).alias(name) for name in OF_ATTEMPTS),
         *paced(),
         iters_per_epoch=pl.when(~COUNTS_UPDATES).then("iters_per_epoch"),
     ).drop("counter", "grad_accum")

@@ -154,7 +154,8 @@ def run_charts(store: Store, tables: RunTables, attempts: pl.DataFrame) -> tuple
     log_ids = [log["log_id"] for log in tables.logs]
     ours = pl.col("log_id").is_in(log_ids)
     shown = ours & (trains() | pl.col("phase").is_not_null())
-    progress = store.scan(PROGRESS).filter(shown).select(curves.PROGRESS_COLUMNS).collect()
+    progress = store.scan(PROGRESS).filter(shown).select(*curves.PROGRESS_COLUMNS, "update").collect()
+    progress = curves.at_updates(progress, tables.run["grad_accum"])
     losses = store.scan(METRICS).filter(shown, pl.col("name") == "loss").select(curves.LOSS_COLUMNS).collect()
     events = store.scan(EVENTS).filter(ours, pl.col("kind").is_in(["checkpoint", "resume"])).collect()
     length = tables.run["iters_per_epoch"]

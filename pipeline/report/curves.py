@@ -115,6 +115,13 @@ def of_updates(progress: pl.DataFrame, total: int | None, grad_accum: int | None
     return both.with_columns(pl.col("global_iter").backward_fill().over("log_id"))
 
 
+def at_updates(progress: pl.DataFrame, grad_accum: int | None) -> pl.DataFrame:
+    """`progress` with the iterations of records that count updates alone (`analyze/engines`), where A is known."""
+    alone = pl.all_horizontal(pl.col("iter", "global_iter").is_null().all().over("log_id"))
+    iters = pl.col("update") * pl.lit(grad_accum, pl.Int64)
+    return progress.with_columns(global_iter=pl.when(alone).then(iters).otherwise("global_iter")).drop("update")
+
+
 def at_fractions(progress: pl.DataFrame, fractions: pl.DataFrame) -> pl.DataFrame:
     """`progress` with the fraction of an epoch at which a record stands (KEYS, value) in `epoch`, where it has one."""
     joined = progress.join(fractions.select(*KEYS, "value"), on=KEYS, how="left", maintain_order="left")
