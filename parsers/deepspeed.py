@@ -45,6 +45,7 @@ from .contract import (
     Parser,
     Record,
     Tables,
+    event,
     facts,
     skipped,
 )
@@ -172,8 +173,8 @@ def to_tables(matched: Matched) -> Tables:
             matched.word_facts("pipeline"),
         ],
         "events": [
-            _event(matched.rows("checkpoint"), "checkpoint", pl.format("saving {}", "tag")),
-            _event(_begun(matched), "start", pl.lit("the engine begins again")),
+            event(matched.rows("checkpoint"), "checkpoint", pl.format("saving {}", "tag")),
+            event(_begun(matched), "start", pl.lit("the engine begins again")),
         ],
     }
 
@@ -249,10 +250,6 @@ def _begun(matched: Matched) -> pl.DataFrame:
     said = _said_in_order(matched).drop_nulls("said").select("log", "seq", again=before > 0)
     zero = matched.rows("step").filter(pl.col("update") == 0)
     return zero.join(said.filter("again"), on=["log", "seq"], how="semi", maintain_order="left")
-
-
-def _event(rows: pl.DataFrame, kind: str, message: pl.Expr) -> pl.DataFrame:
-    return rows.select("log", "line", "logged_at", kind=pl.lit(kind), message=message)
 
 
 def _metric(rows: pl.DataFrame, name: str, printed: str, value: pl.Expr) -> pl.DataFrame:
