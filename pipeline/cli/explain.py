@@ -14,7 +14,8 @@ from .options import DONE, NOTHING_READ, Talk, UsageError, app
 
 if TYPE_CHECKING:
     from ..analyze.claims import Claims, Explanation, Verdict
-    from ..analyze.derivation import Derivation, Place, Row
+    from ..analyze.derivation import Derivation, Place
+    from ..analyze.other_ranks import Row
 
 NOTHING = (
     "nothing to explain: give numbers, as in `trainqc explain --samples 1220 --batch-size 1 --grad-accum 8 --epochs 3 "

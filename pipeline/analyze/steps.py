@@ -1,0 +1,113 @@
+"""The steps of a derivation: how the first explanation comes from samples to iterations and updates."""
+
+import re
+from collections.abc import Iterable
+
+from .claims import Explanation, Verdict
+from .identities import Sampler
+from .phrases import many, percent, rule_of, tails_of
+
+ACCUMULATIONS = (1, 4, 8)  # what is named where the accumulation is open
+
+
+def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
+    rule = rule_of(one)
+    if rule is not None:
+        yield from _of_samples(one, rule, verdict)
+    claimed = {c.name for c in verdict.claims.claims} - set(one.contradicts)
+    i, t, e, c = one.iters_per_epoch, one.iters_planned, one.epochs, one.cycles or 1
+    if i is not None and e is not None and t is not None:
+        told = ", as claimed" if "iters_planned" in claimed else ""
+        if c > 1:
+            yield f"{i:,} × {many(e, 'epoch')} = {i * e:,} iterations a cycle; × {c:,} cycles = {t:,} in all{told}."
+        else:
+            yield f"{i:,} × {many(e, 'epoch')} = {t:,} iterations in all{told}."
+    elif i is not None and t is not None:
+        yield f"{t:,} / {i:,} = {t / i:,.2f}: the run ends inside epoch {t // i + 1:,}."
+    yield from _of_updates(one)
+    if one.batch_size and one.grad_accum and one.world_size and one.global_batch:
+        b, a, w = one.batch_size, one.grad_accum, one.world_size
+        yield f"{b:,} × accumulation {a:,} × {many(w, 'rank')} = {many(one.global_batch, 'sample')} an update."
+
+
+def _of_samples(one: Explanation, rule: Sampler, verdict: Verdict) -> Iterable[str]:
+    """From samples to iterations of an epoch, or back."""
+    n, b, w, a, i = one.samples_low, one.batch_size, one.world_size, one.grad_accum, one.iters_per_epoch
+    if one.repeats is not None and one.repeats > 1 and n is not None and n == one.samples_high:
+        raw = next((c.low for c in verdict.claims.of("raw_samples") if c.exact is not None), n // one.repeats)
+        more = raw * one.repeats > n and "raw_samples" not in one.contradicts
+        left = f", of which {n:,} are left" if more else ""
+        raw = raw if more else n // one.repeats
+        yield f"{raw:,} raw samples × {one.repeats:,} = {many(raw * one.repeats, 'sample')}{left}."
+    if b is None or i is None or w is None:
+        return
+    if n is not None and n == one.samples_high:
+        who = f"{many(n, 'sample')}, {many(w, 'rank')}, micro-batch {b:,}"
+        if rule.unit and a is not None:
+            who += f", accumulation {a:,}"
+        if rule.one:
+            yield f"{many(n, 'sample')} in one process, micro-batch {b:,}."
+        else:
+            yield f"{who}. {rule.name} ({rule.versions}) gives each rank {rule.formula}."
+        yield _iterations(one, rule, n, b, w, a, i)
+    elif n is not None and one.samples_high is not None:
+        tail = "dropped" if one.drop_last else "kept"
+        batches = f"{i:,} batches of {b:,} on {many(w, 'rank')}"
+        if one.drop_last is None:
+            yield f"{batches} are {n:,} … {one.samples_high:,} samples ({rule.name}: {rule.formula} a rank)."
+        else:
+            yield f"{batches} are {n:,} … {one.samples_high:,} samples if the last batch was {tail}."
+
+
+def _iterations(one: Explanation, rule: Sampler, n: int, b: int, w: int, a: int | None, i: int) -> str:
+    unit = b * (a or 1)
+    values = {"N": n, "W": w, "P": unit, "B": b, "G": unit * w}
+    formula = re.split(r"[,:]| full| batches", rule.formula)[0]
+    put_in = re.sub(r"[NWPBG]", lambda letter: f"{values[letter[0]]:,}", formula)
+    drawn = rule.per_rank(n, b, w, unit)
+    ends = f"⌊{drawn:,}/{b:,}⌋" if one.drop_last else f"⌈{drawn:,}/{b:,}⌉"
+    if one.drop_last and rule.dropping:
+        text = f"⌊{n:,}/({b:,}·{w:,})⌋ = {i:,} iterations an epoch"
+    elif b == 1:
+        text = f"{put_in} = {drawn:,} iterations an epoch" if put_in != f"{drawn:,}" else f"{i:,} iterations an epoch"
+    else:
+        lead = f"{put_in} = {drawn:,} samples a rank; " if put_in != f"{drawn:,}" else ""
+        text = f"{lead}{ends} = {i:,} iterations an epoch"
+    padded, dropped = one.padded_samples_per_epoch, one.dropped_samples_per_epoch
+    if padded and not rule.splits:
+        return f"{text} (of each rank: every sample is drawn {w:,} times)."
+    if padded:
+        return f"{text} ({many(padded, 'sample')} drawn twice, {percent(padded, n)})."
+    if dropped:
+        return f"{text} ({many(dropped, 'sample')} left out, {percent(dropped, n)})."
+    return f"{text}."
+
+
+def _of_updates(one: Explanation) -> Iterable[str]:
+    t, a, u, i = one.iters_planned, one.grad_accum, one.updates_planned, one.iters_per_epoch
+    span = one.ranges.get("updates_planned")
+    if a is None:
+        if t is not None:
+            runs = {at: {tail.run(t, i or t, at) for tail in tails_of(one)} for at in ACCUMULATIONS}
+            told = [
+                f"{min(few):,} at {at}" if at > 1 else f"{many(min(few), 'update')} without accumulation"
+                for at, few in runs.items()
+                if few and min(few) == max(few)
+            ]
+            if told:
+                yield f"Updates: {', '.join(told)}."
+        return
+    if t is None:
+        return
+    tails = tails_of(one)
+    if u is not None and t % a == 0 and t // a == u:
+        each = f", {one.updates_per_epoch:,g} an epoch" if one.updates_per_epoch else ""
+        over = "" if i is None or i % a else ", no window left over"
+        yield f"{t:,} / {a:,} = {many(u, 'update')}{each}{over}."
+    elif u is not None:
+        formula = " or ".join(dict.fromkeys(tail.formula for tail in tails))
+        yield f"{formula} = {many(u, 'update')}: {', or '.join(dict.fromkeys(tail.tail for tail in tails))}."
+    elif span:
+        yield f"{t:,} / {a:,} = {t / a:,.2f}: {span[0]:,} … {span[1]:,} updates."
+        for tail in tails:
+            yield f"  {tail.run(t, i or t, a):,} if {tail.tail} ({tail.versions})."
