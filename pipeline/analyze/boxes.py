@@ -44,7 +44,8 @@ FEW = 64  # so many numbers are tried one by one where a range would hide which 
 class Rule:
     """One way to count: a sampler's formula, whether the loader drops the last batch, and what becomes of windows
     (None: not asked for). unit: P where it is claimed. parallel: the sequence-parallel size. whole: the run ends with
-    an epoch. unplanned: samples say nothing about iterations."""
+    an epoch. stepped: it ends with its U-th update, inside an epoch. unplanned: samples say nothing about iterations.
+    """
 
     sampler: Sampler
     drop: bool
@@ -52,6 +53,7 @@ class Rule:
     unit: int | None = None
     parallel: int = 1
     whole: bool = True
+    stepped: bool = False
     unplanned: bool = False
     related: bool = True
     """Whether samples and iterations are tied at all: not where neither samples nor batch are known."""
@@ -199,7 +201,9 @@ def _loader(box: Box, rule: Rule) -> None:
 def _updates(box: Box, rule: Rule, updates: Updates) -> None:
     """U and V from T, I, A."""
     cycles = box["C"]
-    if not updates.per_epoch:
+    if rule.stepped:
+        _last_update(box, updates)
+    elif not updates.per_epoch:
         _fall(box, "U", ("T",), lambda t, a: updates.run(t, 1, a), lambda t, a: updates.run(t, 1, a))
     elif rule.whole:
         if cycles[0] == cycles[1]:
@@ -207,8 +211,22 @@ def _updates(box: Box, rule: Rule, updates: Updates) -> None:
             _fall(box, "U", ("I", "E"), lambda i, e, a: updates.run(i * e * c, i, a))
     elif box["I"][0] == box["I"][1] and box["T"][0] == box["T"][1]:
         i, t = box["I"][0], box["T"][0]
-        _fall(box, "U", (), lambda a: updates.run(t, i, a))
+        _fall(box, "U", (), lambda a: updates.of(t, i, a, whole=False))
     _fall(box, "V", ("I",), *updates.epoch)
+
+
+def _last_update(box: Box, updates: Updates) -> None:
+    """T of a run that ends with its U-th update: U·A where no window is cut by the end of an epoch."""
+    _set(box, "U", 1, ENDLESS)
+    (u_low, u_high), (a_low, a_high), (i_low, i_high) = box["U"], box["A"], box["I"]
+    if updates.carries or u_high < ceil(i_low, a_high):
+        return _product(box, "T", ("U", "A"))
+    if u_low == u_high and a_low == a_high and i_low == i_high:
+        t = updates.reached(u_low, i_low, a_low)
+        return _set(box, "T", t, t)
+    cut = u_low // ceil(i_low, a_low)  # so many windows at most are cut by the end of an epoch
+    _set(box, "T", u_low * a_low - cut * (a_low - 1), u_high * a_high)
+    return _set(box, "U", ceil(box["T"][0], a_high), box["T"][1])
 
 
 def _fall(

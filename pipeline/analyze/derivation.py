@@ -5,6 +5,7 @@ proved, contradicted and open. Data: a terminal and a page show the same.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .boxes import BOUNDS
 from .claims import Explanation, Verdict
 from .explanations import spans
 from .identities import ceil
@@ -143,7 +144,9 @@ def _open(one: Explanation, verdict: Verdict) -> Iterable[str]:
             continue
         known = [bound for bound in bounds if bound is not None]
         yield f"{WORDS.get(name, name)}: {extent((min(low for low, _ in known), max(high for _, high in known)))}"
-    if one.grad_accum is None and "grad_accum" not in one.ranges:
+    accumulations = [spans(each, "grad_accum") or BOUNDS["A"] for each in (one, *fitting)]
+    told = (min(low for low, _ in accumulations), max(high for _, high in accumulations))
+    if "grad_accum" not in one.ranges and told == BOUNDS["A"]:
         yield f"{WORDS['grad_accum']}: nothing says it"
 
 

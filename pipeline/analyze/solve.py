@@ -189,10 +189,11 @@ def _fits(
     found: list[Explanation] = []
     tried = 0
     for variant in _variants(box, claimed, samples):
+        stepped = not variant.whole and "iters_planned" not in claimed
         for group, drop in _groups(samplers, ranges.get("drop_last"), box, unit, related and not unplanned):
             tails = _tails(group, meant, version)
             asked = claimed & {"updates_planned", "updates_per_epoch"}
-            for updates in _alike(tails) if asked else [tails]:
+            for updates in _alike(tails, whole=variant.whole) if asked else [tails]:
                 rule = Rule(
                     group[0],
                     drop,
@@ -200,6 +201,7 @@ def _fits(
                     unit,
                     parallel,
                     variant.whole,
+                    stepped,
                     unplanned,
                     related,
                 )
@@ -311,10 +313,11 @@ def _tails(group: Sequence[Sampler], meant: tuple[str, ...], version: tuple[int,
     return [rule for rule in own if not meant or in_versions(rule, version)] or own or list(UPDATES)
 
 
-def _alike(tails: Sequence[Updates]) -> list[list[Updates]]:
+def _alike(tails: Sequence[Updates], *, whole: bool) -> list[list[Updates]]:
     groups: dict[object, list[Updates]] = {}
     for rule in tails:
-        groups.setdefault((rule.run, rule.epoch), []).append(rule)
+        run = rule.run if whole or rule.capped is None else rule.capped
+        groups.setdefault((run, rule.epoch, whole or rule.carries), []).append(rule)
     return list(groups.values())
 
 

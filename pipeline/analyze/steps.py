@@ -3,18 +3,18 @@
 import re
 from collections.abc import Iterable
 
+from . import inside
 from .claims import Explanation, Verdict
-from .identities import Sampler
+from .identities import Sampler, Updates
 from .phrases import many, percent, rule_of, tails_of
-
-ACCUMULATIONS = (1, 4, 8)  # what is named where the accumulation is open
 
 
 def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
     rule = rule_of(one)
     if rule is not None:
         yield from _of_samples(one, rule, verdict)
-    claimed = {c.name for c in verdict.claims.claims} - set(one.contradicts)
+    claimed = frozenset(c.name for c in verdict.claims.claims) - set(one.contradicts)
+    certain = one.grad_accum is not None and ("grad_accum" in claimed or "grad_accum" in verdict.agreed)
     i, t, e, c = one.iters_per_epoch, one.iters_planned, one.epochs, one.cycles or 1
     if i is not None and e is not None and t is not None:
         told = ", as claimed" if "iters_planned" in claimed else ""
@@ -22,9 +22,10 @@ def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
             yield f"{i:,} × {many(e, 'epoch')} = {i * e:,} iterations a cycle; × {c:,} cycles = {t:,} in all{told}."
         else:
             yield f"{i:,} × {many(e, 'epoch')} = {t:,} iterations in all{told}."
-    elif i is not None and t is not None:
-        yield f"{t:,} / {i:,} = {t / i:,.2f}: the run ends inside epoch {t // i + 1:,}."
-    yield from _of_updates(one)
+    elif one.inside:
+        yield from inside.steps(one, claimed, certain=certain)
+    if not one.inside or "iters_planned" in claimed:
+        yield from _of_updates(one)
     if one.batch_size and one.grad_accum and one.world_size and one.global_batch:
         b, a, w = one.batch_size, one.grad_accum, one.world_size
         yield f"{b:,} × accumulation {a:,} × {many(w, 'rank')} = {many(one.global_batch, 'sample')} an update."
@@ -88,7 +89,7 @@ def _of_updates(one: Explanation) -> Iterable[str]:
     span = one.ranges.get("updates_planned")
     if a is None:
         if t is not None:
-            runs = {at: {tail.run(t, i or t, at) for tail in tails_of(one)} for at in ACCUMULATIONS}
+            runs = {at: {_run(tail, one, t, at) for tail in tails_of(one)} for at in inside.ACCUMULATIONS}
             told = [
                 f"{min(few):,} at {at}" if at > 1 else f"{many(min(few), 'update')} without accumulation"
                 for at, few in runs.items()
@@ -110,4 +111,8 @@ def _of_updates(one: Explanation) -> Iterable[str]:
     elif span:
         yield f"{t:,} / {a:,} = {t / a:,.2f}: {span[0]:,} … {span[1]:,} updates."
         for tail in tails:
-            yield f"  {tail.run(t, i or t, a):,} if {tail.tail} ({tail.versions})."
+            yield f"  {_run(tail, one, t, a):,} if {tail.tail} ({tail.versions})."
+
+
+def _run(tail: Updates, one: Explanation, t: int, a: int) -> int:
+    return tail.of(t, one.iters_per_epoch or t, a, whole=not one.inside)

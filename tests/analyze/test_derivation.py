@@ -152,3 +152,57 @@ def test_a_run_that_is_planned_in_updates_bounds_no_samples() -> None:
     assert any("planned in updates and ends inside an epoch" in sentence for sentence in seen.others)
     assert "samples: nothing bounds them" in seen.open
     assert seen.proved == ("samples an update = 32",)
+
+
+MAX_STEPS = {"num_samples": 1221, "batch_size": 4, "grad_accum": 8, "world_size": 1}
+
+
+def test_a_run_of_so_many_updates_inside_its_first_epoch() -> None:
+    """max_steps=20 of 39 an epoch: all of the board, T = U · A, what was drawn, the part of the epoch."""
+    seen = board("huggingface", **MAX_STEPS, updates_planned=20)
+    assert seen.steps == (
+        "1,221 samples in one process, micro-batch 4.",
+        "⌈1,221/4⌉ = 306 iterations an epoch.",
+        "20 updates × accumulation 8 = 160 iterations in all.",
+        "160 / 306 = 0.52: the run ends inside epoch 1.",
+        "160 iterations × micro-batch 4 × 1 rank = 640 samples drawn, 52.42 % of 1,221.",
+        "4 × accumulation 8 × 1 rank = 32 samples an update.",
+    )
+    assert not any(text.startswith("iterations in all") for text in seen.open)
+
+
+def test_a_run_of_so_many_updates_inside_a_later_epoch() -> None:
+    """max_steps=100: transformers from 4.47 on ends a window with each epoch (39 updates are 306 iterations), older
+    ones carry it over (100 · 8 = 800)."""
+    steps = {v: board(v, **MAX_STEPS, updates_planned=100).steps for v in ("hf 5.0", "hf 4.49", "hf 4.46")}
+    flushed = (
+        "100 updates: 2 epochs of 39 (306 iterations each) and 22 × accumulation 8 = 788 iterations in all.",
+        "788 / 306 = 2.58: the run ends inside epoch 3.",
+        "2 epochs of 1,221 and 176 iterations × micro-batch 4 × 1 rank = 3,146 samples drawn.",
+    )
+    assert steps["hf 5.0"][2:5] == steps["hf 4.49"][2:5] == flushed
+    assert steps["hf 4.46"][2:4] == (
+        "100 updates × accumulation 8 = 800 iterations in all.",
+        "800 / 306 = 2.61: the run ends inside epoch 3.",
+    )
+
+
+def test_a_run_of_so_many_updates_of_which_little_is_known() -> None:
+    """60 updates of 156 or 157 an epoch: the part of the epoch, and what the iterations depend on."""
+    claims = (Claim("updates_per_epoch", 156, 157), Claim("updates_planned", 60, 60))
+    seen = derive(solve(Claims(claims, "huggingface")))
+    assert seen.steps == (
+        "60 updates of 156 … 157 an epoch, 0.38: the run ends inside epoch 1.",
+        "Iterations: 60 without accumulation, 240 at 4, 480 at 8.",
+    )
+    assert "accumulation: nothing says it" in seen.open
+
+
+def test_updates_of_a_run_that_ends_inside_its_first_epoch() -> None:
+    """300 of 1,000 iterations by 4 are 75 updates, whatever becomes of windows at an epoch's end."""
+    seen = board(iters_per_epoch=1000, iters_planned=300, grad_accum=4)
+    assert seen.steps == (
+        "300 / 1,000 = 0.30: the run ends inside epoch 1.",
+        "300 / 4 = 75 updates, 250 an epoch, no window left over.",
+    )
+    assert seen.open == ()

@@ -224,3 +224,11 @@ def test_places_do_not_matter() -> None:
 def test_absurd_numbers_cost_no_more(numbers: dict[str, int | tuple[int, int]]) -> None:
     """Any input is settled with a bounded number of candidates."""
     assert ask(**numbers).candidates < 20_000
+
+
+def test_max_steps_overrules_the_epochs() -> None:
+    """20 updates beside 3 epochs: the Trainer stops at the updates."""
+    numbers = {"num_samples": 1221, "batch_size": 4, "grad_accum": 8, "world_size": 1, "epochs_planned": 3}
+    verdict = ask("huggingface", **numbers, updates_planned=20)
+    first = verdict.explanations[0]
+    assert (names(verdict), first.inside, first.iters_planned) == (["epochs_planned"], True, 160)

@@ -1,0 +1,56 @@
+"""The steps of a run that ends inside an epoch: what its plan comes to, which part of the epoch, what it draws."""
+
+from collections.abc import Iterable
+
+from .claims import Explanation
+from .explanations import spans
+from .identities import ceil
+from .phrases import extent, many, percent, tails_of
+
+ACCUMULATIONS = (1, 4, 8)  # what is named where the accumulation is open
+
+
+def steps(one: Explanation, claimed: frozenset[str], *, certain: bool) -> Iterable[str]:
+    """`claimed`: what is claimed and not let go. certain: the accumulation is claimed or proved."""
+    i, t = one.iters_per_epoch, one.iters_planned
+    stepped = "updates_planned" in claimed and "iters_planned" not in claimed
+    if stepped and one.updates_planned:
+        yield from _of_plan(one, one.updates_planned, certain=certain)
+    if i is None or t is None or (stepped and not certain):
+        return
+    yield f"{t:,} / {i:,} = {t / i:,.2f}: the run ends inside epoch {t // i + 1:,}."
+    yield from _drawn(one, t, i)
+
+
+def _of_plan(one: Explanation, u: int, *, certain: bool) -> Iterable[str]:
+    """From updates to iterations, or as far as that goes."""
+    i, t, a = one.iters_per_epoch, one.iters_planned, one.grad_accum
+    each = spans(one, "updates_per_epoch")
+    if certain and a is not None and t is not None and t == u * a:
+        yield f"{many(u, 'update')} × accumulation {a:,} = {many(t, 'iteration')} in all."
+    elif certain and a is not None and t is not None and i is not None:
+        turns, rest = divmod(u, ceil(i, a))
+        whole = f"{many(turns, 'epoch')} of {ceil(i, a):,} ({many(i, 'iteration')} each)"
+        yield f"{many(u, 'update')}: {whole} and {rest:,} × accumulation {a:,} = {many(t, 'iteration')} in all."
+    elif each is not None and each[0] > 0:
+        ends = [f"{u / end:,.2f}" for end in reversed(each)]
+        part, last = " … ".join(dict.fromkeys(ends)), extent((u // each[1] + 1, u // each[0] + 1))
+        yield f"{many(u, 'update')} of {extent(each)} an epoch, {part}: the run ends inside epoch {last}."
+    if not certain and (all(tail.carries for tail in tails_of(one)) or (each is not None and u < each[0])):
+        told = [f"{u * at:,} at {at}" if at > 1 else f"{u:,} without accumulation" for at in ACCUMULATIONS]
+        yield f"Iterations: {', '.join(told)}."
+
+
+def _drawn(one: Explanation, t: int, i: int) -> Iterable[str]:
+    """Samples that all ranks draw."""
+    b, w, n, whole = one.batch_size, one.world_size, one.samples_low, one.samples_per_epoch
+    turns, rest = divmod(t, i)
+    if b is None or w is None or (turns and whole is None):
+        return
+    drawn = rest * b * w if whole is None else min(rest * b * w, whole)
+    text = f"{many(rest, 'iteration')} × micro-batch {b:,} × {many(w, 'rank')}"
+    if turns and whole is not None:
+        yield f"{many(turns, 'epoch')} of {whole:,} and {text} = {many(turns * whole + drawn, 'sample')} drawn."
+    else:
+        part = f", {percent(drawn, n)} of {n:,}" if n is not None and n == one.samples_high else ""
+        yield f"{text} = {many(drawn, 'sample')} drawn{part}."
