@@ -286,11 +286,11 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
 def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     """The rows of the speaking bars that show a learning rate, as `plateaus.points` asks for them, with log, attempt.
 
-    A bar that counts updates gives them in order alone: where they stand in iterations is not known.
+    `done` is what the bar counts: updates, where it counts these.
     """
     bar = ["log", "kind", "total", "turn"]
     shown = rows.filter(pl.col("lr").is_not_null()).join(
-        chosen.select(*bar, "attempt", "epoch", "of_updates", offset=pl.col("end") - pl.col("last_n")),
+        chosen.select(*bar, "attempt", "epoch", offset=pl.col("end") - pl.col("last_n")),
         on=bar,
         nulls_equal=True,
         maintain_order="left",
@@ -303,7 +303,7 @@ def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
         "lr",
         "epoch",
         aid=pl.struct("log", "attempt").rank("dense"),
-        done=pl.when(~pl.col("of_updates")).then(pl.col("n") + pl.col("offset")),
+        done=pl.col("n") + pl.col("offset"),
         cycle=pl.lit(1, pl.Int32),
         base=pl.lit(0, pl.Int64),
         since=pl.lit(None, pl.Int64),
