@@ -88,6 +88,21 @@ SYNONYMS = (
         ("Validation samples: 2000", "验证集大小：500", "val size: 10,000"),
     ),
     Synonym(
+        "raw_samples",
+        COUNT,
+        (
+            *(
+                "raw samples",
+                "num raw samples",
+                "number of raw samples",
+                "raw dataset size",
+                "samples before filtering",
+            ),
+            *("number of samples before filtering", "原始样本数", "原始样本数量", "过滤前样本数", "过滤前样本数量"),
+        ),
+        ("Raw samples: 1500", "Number of samples before filtering: 1,500", "原始样本数: 1500"),
+    ),
+    Synonym(
         "total_samples",
         COUNT,
         (

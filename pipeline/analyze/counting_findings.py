@@ -5,6 +5,7 @@ Everything rests on the verdict on a run's claims: `claims` and `explanations` a
 
 import polars as pl
 
+from . import raw_samples
 from .findings import COLUMNS, SPOKEN, rows, shown
 from .stats import product
 from .words import brief, grouped
@@ -48,6 +49,7 @@ def table(runs: pl.DataFrame, claims: pl.DataFrame, explanations: pl.DataFrame, 
             undivided(agreed, claims),
             without_update(agreed, claims),
             changed(stated),
+            raw_samples.findings(claims, runs),
         ]
     ).select(COLUMNS)
 

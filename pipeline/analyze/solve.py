@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
-from .boxes import BOUNDS, ENDLESS, Box, Known, Rule, search
+from .boxes import BOUNDS, ENDLESS, Box, Known, Range, Rule, search
 from .claims import Claims, Explanation, Verdict
 from .explanations import LETTERS, NUMBERS, Case, explanation, merged, order, spans
 from .identities import AS_MANY_BATCHES, SAMPLERS, UNPLANNED, UPDATES, Sampler, Updates, frameworks, in_versions
+from .raw_samples import repeats
 
 SOURCES = {"default": -4.0, "user": 0.0, "timestamps": 2.0, "config": 3.0, "counted": 5.0, "log": 6.0}
 """How hard it is to let a claim go, by where it comes from: what was printed was counted by the run itself."""
@@ -157,7 +158,7 @@ def _fits(
     statements: Sequence[Statement], framework: str | None, sampler: str | None, let_go: tuple[str, ...] = ()
 ) -> tuple[list[Explanation], int]:
     """All explanations that fit these statements, and how many boxes were looked at."""
-    ranges: dict[str, tuple[int, int]] = {}
+    ranges: dict[str, Range] = {}
     for s in statements:
         if s.name == "gpus_visible":
             continue
@@ -173,7 +174,7 @@ def _fits(
     if "num_samples" in claimed or "raw_samples" not in claimed:
         box.pop("R")
         if "repeats" not in claimed:
-            box["r"] = (1, 1)
+            box["r"] = _repeats(ranges)
     if "global_batch" not in claimed:
         box.pop("G")
     unit = ranges.get("sampler_batch", (None, 0))[0]
@@ -213,6 +214,13 @@ def _fits(
                 case = Case(rule, group, places, updates, filtered=variant.filtered, cycled=variant.cycled, **common)
                 found += [explanation(one, case) for one in boxes]
     return merged(found), tried
+
+
+def _repeats(ranges: dict[str, Range]) -> Range:
+    """How often the raw samples are repeated in the samples, where both are one number; else once."""
+    (n, last), (raw, last_raw) = ranges.get("num_samples", (1, 1)), ranges.get("raw_samples", (1, 1))
+    times = repeats(n, raw) if "raw_samples" in ranges and n == last and raw == last_raw else 1
+    return times, times
 
 
 COUNTS = frozenset({"iters_per_epoch", "iters_planned", "updates_per_epoch", "updates_planned"})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from . import inside
+from . import inside, raw_samples
 from .claims import Explanation, Verdict
 from .identities import Sampler, Updates
 from .phrases import many, percent, rule_of, tails_of
@@ -11,8 +11,9 @@ from .phrases import many, percent, rule_of, tails_of
 
 def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
     rule = rule_of(one)
+    yield from raw_samples.step(one, verdict)
     if rule is not None:
-        yield from _of_samples(one, rule, verdict)
+        yield from _of_samples(one, rule)
     claimed = frozenset(c.name for c in verdict.claims.claims) - set(one.contradicts)
     certain = one.grad_accum is not None and ("grad_accum" in claimed or "grad_accum" in verdict.agreed)
     i, t, e, c = one.iters_per_epoch, one.iters_planned, one.epochs, one.cycles or 1
@@ -31,15 +32,9 @@ def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
         yield f"{b:,} × accumulation {a:,} × {many(w, 'rank')} = {many(one.global_batch, 'sample')} an update."
 
 
-def _of_samples(one: Explanation, rule: Sampler, verdict: Verdict) -> Iterable[str]:
+def _of_samples(one: Explanation, rule: Sampler) -> Iterable[str]:
     """From samples to iterations of an epoch, or back."""
     n, b, w, a, i = one.samples_low, one.batch_size, one.world_size, one.grad_accum, one.iters_per_epoch
-    if one.repeats is not None and one.repeats > 1 and n is not None and n == one.samples_high:
-        raw = next((c.low for c in verdict.claims.of("raw_samples") if c.exact is not None), n // one.repeats)
-        more = raw * one.repeats > n and "raw_samples" not in one.contradicts
-        left = f", of which {n:,} are left" if more else ""
-        raw = raw if more else n // one.repeats
-        yield f"{raw:,} raw samples × {one.repeats:,} = {many(raw * one.repeats, 'sample')}{left}."
     if b is None or i is None or w is None:
         return
     if n is not None and n == one.samples_high:

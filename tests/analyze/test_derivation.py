@@ -42,7 +42,36 @@ def test_samples_before_the_repeats() -> None:
     """Raw samples are told as they are claimed: what a filter took away is no raw sample less."""
     numbers = SA2VA | {"world_size": 1, "repeats": 4}
     assert board(**numbers, raw_samples=305).steps[0] == "305 raw samples × 4 = 1,220 samples."
-    assert board(**numbers, raw_samples=400).steps[0] == "400 raw samples × 4 = 1,600 samples, of which 1,220 are left."
+    assert (
+        board(**numbers, raw_samples=400).steps[0]
+        == "400 raw samples × 4 = 1,600 samples, of which 1,220 are left (filtered or packed: 380 fewer, 23.75 %)."
+    )
+    assert (
+        board(**numbers, raw_samples=300)
+        .steps[0]
+        .startswith(
+            "300 raw samples × 4 = 1,200 samples, and the loader sees 1,220: the rows were cut into several samples, or"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "raw", "told"),
+    [
+        (3660, 1220, "1,220 raw samples × 3 = 3,660 samples."),
+        (1221, 1500, "1,500 raw samples, of which 1,221 are left (filtered or packed: 279 fewer, 18.60 %)."),
+        (
+            1900,
+            1220,
+            "1,220 raw samples, and the loader sees 1,900, 1.56 times as many: the rows were cut into several",
+        ),
+        (1220, 1220, "1,220 samples in one process, micro-batch 4."),
+    ],
+)
+def test_raw_samples_beside_those_of_the_loader(samples: int, raw: int, told: str) -> None:
+    """A whole ratio is repeats, fewer are filtered, anything else is said to be odd."""
+    seen = board(num_samples=samples, raw_samples=raw, batch_size=4, world_size=1)
+    assert seen.steps[0].startswith(told)
 
 
 @pytest.mark.parametrize(("framework", "padded"), [("huggingface", [0, 3, 11, 27]), ("torch", [0, 1, 3, 3])])
