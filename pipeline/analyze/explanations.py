@@ -64,7 +64,8 @@ def explanation(box: Box, case: Case) -> Explanation:
     group = exact.get("G")
     if "B" in exact and "A" in exact and "W" in exact:
         product = exact["B"] * exact["A"] * exact["W"]
-        group = product // rule.parallel if product % rule.parallel == 0 else None
+        shared, most = rule.parallel
+        group = product // shared if shared == most and product % shared == 0 else None
     ranges = {
         name: (box[letter][0], None if _endless(name, letter, box, case) else box[letter][1])
         for name, letter in LETTERS.items()
@@ -187,11 +188,12 @@ def _drawn(exact: dict[str, int], sampler: Sampler, rule: Rule) -> tuple[int | N
     """Samples padded, left out and drawn in an epoch by all ranks."""
     if rule.unplanned or not rule.related or not {"N", "B", "W"} <= exact.keys():
         return None, None, None
-    if rule.windowed and "A" not in exact:
+    if not rule.exact or (rule.windowed and "A" not in exact):
         return None, None, None
     n, b, w = exact["N"], exact["B"], exact["W"]
-    ranks = max(1, w // rule.parallel) if sampler.grouped else w
-    drawn = sampler.drawn(n, b, ranks, rule.unit or b * exact.get("A", 1), rule.drop)
+    ranks = max(1, w // rule.parallel[0]) if sampler.grouped else w
+    unit = b * exact.get("A", 1) if rule.unit is None else rule.unit[0]
+    drawn = sampler.drawn(n, b, ranks, unit, rule.drop)
     return max(0, drawn - n), max(0, n - drawn), drawn
 
 

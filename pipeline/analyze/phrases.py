@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..tables import QUANTITIES
-from .claims import Claim, Explanation
+from .claims import Claim, Explanation, Verdict
 from .identities import SAMPLERS, UPDATES, Sampler, Updates
 
 WORDS = {**QUANTITIES, "epochs": QUANTITIES["epochs_planned"]}
@@ -25,6 +25,26 @@ def rule_of(one: Explanation) -> Sampler | None:
 def tails_of(one: Explanation) -> Sequence[Updates]:
     names = one.updates_rule.split("; ")
     return [tail for tail in UPDATES if tail.name in names]
+
+
+def stands(one: Explanation, verdict: Verdict, name: str) -> tuple[int, int] | None:
+    """What is claimed of a count, where the explanation does not let it go."""
+    claims = verdict.claims.of(name) if name not in one.contradicts else ()
+    if not claims:
+        return None
+    least = max(1, *(c.low for c in claims))
+    return least, max(least, min(c.high for c in claims))
+
+
+Ends = tuple[int, int]
+
+
+def divided(one: Explanation, rule: Sampler, verdict: Verdict) -> tuple[Ends | None, Ends]:
+    """What a sampler divides by beside samples, batch and ranks, as claimed: P (None: B·A), and the ranks that share a
+    sample (1 where it does not ask for them)."""
+    unit = stands(one, verdict, "sampler_batch") if rule.unit else None
+    shared = stands(one, verdict, "sequence_parallel") if rule.grouped else None
+    return unit, shared or (1, 1)
 
 
 def value_of(claim: Claim) -> str:

@@ -177,9 +177,9 @@ def _fits(
             box["r"] = _repeats(ranges)
     if "global_batch" not in claimed:
         box.pop("G")
-    unit = ranges.get("sampler_batch", (None, 0))[0]
-    visible = frozenset(s.low for s in statements if s.name == "gpus_visible")
-    parallel = ranges.get("sequence_parallel", (1, 1))[0]
+    unit = ranges.get("sampler_batch")
+    visible = frozenset(s.low for s in statements if s.name == "gpus_visible" and s.low == s.high)
+    parallel = ranges.get("sequence_parallel", (1, 1))
     samples = bool(claimed & {"num_samples", "raw_samples"})
     known = Known(claimed, samples, bool(claimed & COUNTS))
     common = {"named": bool(meant or _named(sampler)), "let_go": let_go, "visible": visible, "claimed": claimed}
@@ -276,7 +276,7 @@ def _groups(
     samplers: Sequence[Sampler],
     drop_last: tuple[int, int] | None,
     box: Box,
-    unit: int | None,
+    unit: Range | None,
     related: bool,
 ) -> Iterable[tuple[list[Sampler], bool]]:
     """Samplers of one formula together, and whether the loader drops the last batch; where that changes nothing it is

@@ -5,15 +5,16 @@ from collections.abc import Iterable
 
 from . import inside, raw_samples
 from .claims import Explanation, Verdict
+from .explanations import spans
 from .identities import Sampler, Updates
-from .phrases import many, percent, rule_of, tails_of
+from .phrases import WORDS, divided, extent, many, percent, rule_of, tails_of
 
 
 def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
     rule = rule_of(one)
     yield from raw_samples.step(one, verdict)
     if rule is not None:
-        yield from _of_samples(one, rule)
+        yield from _of_samples(one, rule, verdict)
     claimed = frozenset(c.name for c in verdict.claims.claims) - set(one.contradicts)
     certain = one.grad_accum is not None and ("grad_accum" in claimed or "grad_accum" in verdict.agreed)
     i, t, e, c = one.iters_per_epoch, one.iters_planned, one.epochs, one.cycles or 1
@@ -29,23 +30,36 @@ def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
         yield from _of_updates(one)
     if one.batch_size and one.grad_accum and one.world_size and one.global_batch:
         b, a, w = one.batch_size, one.grad_accum, one.world_size
-        yield f"{b:,} × accumulation {a:,} × {many(w, 'rank')} = {many(one.global_batch, 'sample')} an update."
+        over = b * a * w // one.global_batch
+        ranks = many(w, "rank") if over == 1 else f"{many(w, 'rank')} / {over:,}"
+        yield f"{b:,} × accumulation {a:,} × {ranks} = {many(one.global_batch, 'sample')} an update."
 
 
-def _of_samples(one: Explanation, rule: Sampler) -> Iterable[str]:
+def _of_samples(one: Explanation, rule: Sampler, verdict: Verdict) -> Iterable[str]:
     """From samples to iterations of an epoch, or back."""
     n, b, w, a, i = one.samples_low, one.batch_size, one.world_size, one.grad_accum, one.iters_per_epoch
-    if b is None or i is None or w is None:
+    unit, shared = divided(one, rule, verdict)
+    open_ = {"sampler_batch": unit or (0, 0), "sequence_parallel": shared}
+    ranges = [f"{WORDS[name]} = {extent(ends)}" for name, ends in open_.items() if ends[0] < ends[1]]
+    if b is None or w is None or (i is None and not ranges):
         return
     if n is not None and n == one.samples_high:
-        who = f"{many(n, 'sample')}, {many(w, 'rank')}, micro-batch {b:,}"
-        if rule.unit and a is not None:
+        together = f", {shared[0]:,} share a sample" if shared[0] == shared[1] > 1 else ""
+        who = f"{many(n, 'sample')}, {many(w, 'rank')}{together}, micro-batch {b:,}"
+        if rule.unit and unit is None and a is not None:
             who += f", accumulation {a:,}"
+        formula = rule.formula if unit is None else f"{rule.formula.split(', P')[0]}, P = {extent(unit)}"
         if rule.one:
             yield f"{many(n, 'sample')} in one process, micro-batch {b:,}."
         else:
-            yield f"{who}. {rule.name} ({rule.versions}) gives each rank {rule.formula}."
-        yield _iterations(one, rule, n, b, w, a, i)
+            yield f"{who}. {rule.name} ({rule.versions}) gives each rank {formula}."
+        if ranges:
+            fit = spans(one, "iters_per_epoch") or (1, float("inf"))
+            yield f"{' and '.join(ranges)}: {extent(fit)} iterations an epoch."
+        elif i is not None:
+            yield _iterations(one, rule, n, b, max(1, w // shared[0]), unit[0] if unit else b * (a or 1), i)
+    elif i is None:
+        return
     elif n is not None and one.samples_high is not None:
         tail = "dropped" if one.drop_last else "kept"
         batches = f"{i:,} batches of {b:,} on {many(w, 'rank')}"
@@ -55,8 +69,7 @@ def _of_samples(one: Explanation, rule: Sampler) -> Iterable[str]:
             yield f"{batches} are {n:,} … {one.samples_high:,} samples if the last batch was {tail}."
 
 
-def _iterations(one: Explanation, rule: Sampler, n: int, b: int, w: int, a: int | None, i: int) -> str:
-    unit = b * (a or 1)
+def _iterations(one: Explanation, rule: Sampler, n: int, b: int, w: int, unit: int, i: int) -> str:
     values = {"N": n, "W": w, "P": unit, "B": b, "G": unit * w}
     formula = re.split(r"[,:]| full| batches", rule.formula)[0]
     put_in = re.sub(r"[NWPBG]", lambda letter: f"{values[letter[0]]:,}", formula)

@@ -85,7 +85,7 @@ def explained(name: str | None, claims: "Claims", step: int | None) -> tuple[dic
 def unseen(verdict: "Verdict") -> list[str]:
     """What the log looks the same for, whatever is true: GPUs that could be seen and are not counted as ranks."""
     first = verdict.explanations[0] if verdict.explanations else None
-    visible = [claim.low for claim in verdict.claims.of("gpus_visible")]
+    visible = [claim.low for claim in verdict.claims.of("gpus_visible") if claim.exact is not None]
     if first is None or first.world_size is None or not visible or visible[0] <= first.world_size:
         return []
     others = words.plural(visible[0] - first.world_size, "other GPU")

@@ -235,3 +235,28 @@ def test_updates_of_a_run_that_ends_inside_its_first_epoch() -> None:
         "300 / 4 = 75 updates, 250 an epoch, no window left over.",
     )
     assert seen.open == ()
+
+
+def test_ranks_that_share_a_sample() -> None:
+    """Eight ranks, two by two: four groups of 305 iterations, in the steps and in the table."""
+    numbers = {"num_samples": 1220, "batch_size": 1, "grad_accum": 8, "world_size": 8, "iters_per_epoch": 305}
+    seen = board("xtuner", **numbers, sequence_parallel=2)
+    assert seen.steps[:2] == (
+        "1,220 samples, 8 ranks, 2 share a sample, micro-batch 1. SequenceParallelSampler (xtuner 0.1.15 to 0.2.0) "
+        "gives each rank ⌈N/W⌉, W = ranks / sequence_parallel.",
+        "⌈1,220/4⌉ = 305 iterations an epoch.",
+    )
+    assert seen.steps[-1] == "1 × accumulation 8 × 8 ranks / 2 = 32 samples an update."
+    assert [(row.ranks, row.iters_per_epoch) for row in seen.rows] == [(1, 1220), (2, 1220), (4, 610), (8, 305)]
+
+
+def test_what_the_sampler_fills_up_to() -> None:
+    """P is what is claimed; of a range the steps say that it is one."""
+    numbers = {"num_samples": 1220, "batch_size": 1, "grad_accum": 8, "world_size": 1}
+    claims = [Claim(n, v, v) for n, v in numbers.items()]
+    told = {
+        ends: derive(solve(Claims((*claims, Claim("sampler_batch", *ends)), "xtuner", "LengthGroupedSampler")))
+        for ends in ((6, 6), (4, 8))
+    }
+    assert told[6, 6].steps[1] == "⌈1,220/(1·6)⌉·6 = 1,224 iterations an epoch (4 samples drawn twice, 0.33 %)."
+    assert told[4, 8].steps[1] == "samples that the sampler fills up to = 4 … 8: 1,220 … 1,227 iterations an epoch."
