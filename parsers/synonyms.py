@@ -642,6 +642,11 @@ SENTENCES = (
         ("LOCAL_RANK: 0 - CUDA_VISIBLE_DEVICES: [0,1]", "CUDA_VISIBLE_DEVICES=0,1,2,3"),
     ),
     Sentence(
+        "chedule ",
+        rf"(?i)^(?:learning )?schedule [0-9]+ ?(?:/|of) ?(?P<cycles_planned>{N})(?:[:,. ].*)?$",
+        ("Learning schedule 1/200", "Schedule 3 of 20: lr 0.001"),
+    ),
+    Sentence(
         "Starting training for ",
         r"^Starting training for (?P<epochs_planned>[0-9]+) epochs\.\.\.$",
         ("Starting training for 15 epochs...",),

@@ -333,6 +333,7 @@ RUNS = declare(
     epochs_done              f64        ·          epochs done
     epochs_planned           i32        ·          epochs planned
     cycles                   i32        ·          turns of an outer loop
+    cycles_planned           i32        ·          turns of it that the log plans
     iters_per_epoch          i64        iter       iterations per epoch
     iters_per_epoch_from     str        ·          source of iters_per_epoch
     iters_done               i64        iter       iterations done

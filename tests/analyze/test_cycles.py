@@ -266,3 +266,44 @@ def test_the_sample_that_stops_early(read_sample: Callable[[str], dict[str, pl.D
     run = read_sample("early_stop")["runs"].row(0, named=True)
     assert (run["state"], run["ended_by"]) == ("finished", "early_stop")
     assert run["state_reason"] == "early stop at 42 of 600 iterations; the best epoch was 2, 5 epochs before (patience)"
+
+
+def told_of(planned: int, losses: Sequence[Sequence[float]]) -> Tables:
+    """`Learning schedule 1/planned` stands before the first of these turns."""
+    shelf = Shelf()
+    log = shelf.log("train.log", ["keras"])
+    turns_on(shelf, log, losses)
+    shelf.facts(log, "log", 1, cycles_planned=planned)
+    return shelf.tables()
+
+
+def test_cycles_that_the_log_plans() -> None:
+    """40 of 200 schedules are done: the plan is that of all, and the run is not finished."""
+    tables = told_of(200, one_model(40, 10, 120.0, 0.005, 1))
+    run = tables.runs.row(0, named=True)
+    names = ("cycles", "cycles_planned", "epochs_done", "iters_done", "iters_planned", "ended_by")
+    assert [run[name] for name in names] == [40, 200, 400.0, 115_200, 576_000, None]
+    assert run["state"] != "finished"
+    claims = tables.claims.filter(pl.col("name") == "cycles")
+    assert claims.select("low", "high", "source", "line").rows() == [(200, 200, "log", 1)]
+    assert any("40 of 200 planned cycles" in caveat for caveat in run["caveats"])
+
+
+def test_the_first_of_the_cycles_that_the_log_plans() -> None:
+    """Nothing began again yet: the plan is told all the same."""
+    run = told_of(200, one_model(1, 4, 120.0, 0.005, 1)).runs.row(0, named=True)
+    assert (run["cycles"], run["cycles_planned"], run["iters_planned"]) == (None, 200, 576_000)
+
+
+@pytest.mark.parametrize("planned", [5, 39])
+def test_planned_cycles_that_are_fewer_than_those_begun(planned: int) -> None:
+    """What is counted so cannot be these turns."""
+    run = told_of(planned, one_model(40, 10, 120.0, 0.005, 1)).runs.row(0, named=True)
+    assert (run["cycles"], run["cycles_planned"], run["iters_planned"]) == (40, None, 115_200)
+
+
+def test_new_models_are_no_planned_cycles() -> None:
+    """`Schedule 1/5` before five models of their own: each has its own plan."""
+    runs = told_of(5, new_models(5, 10, 4.0, 0.02, 2)).runs
+    assert runs["cycles_planned"].to_list() == [None] * 5
+    assert runs["iters_planned"].to_list() == [2880] * 5
