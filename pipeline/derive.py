@@ -247,6 +247,7 @@ class Batches:
         totals = update_counters.totals(stated).collect(engine="streaming")
         self.updates = update_counters.with_lines(totals, trainer_lines.totals(beside))
         alone = speaking.filter(pl.col("leader").is_null())
+        self.begun = cycles.begun(parsed["facts"], alone)
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
         self.parts = (
@@ -275,7 +276,8 @@ class Batches:
         stamps = timeline.keyed(clocks.collect(), speaking)
         rows = rates.beside(timeline.rows(progress, text).collect(engine="streaming"), self.rates, text)
         rows = timeline.in_order(rows)
-        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
+        again = cycles.repeated(rows, timeline.keyed(self.begun, text), events)
+        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text, again), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
         )

@@ -307,3 +307,30 @@ def test_new_models_are_no_planned_cycles() -> None:
     runs = told_of(5, new_models(5, 10, 4.0, 0.02, 2)).runs
     assert runs["cycles_planned"].to_list() == [None] * 5
     assert runs["iters_planned"].to_list() == [2880] * 5
+
+
+def one_epoch_each(losses: Sequence[float], steps: int | None, headers: Sequence[int]) -> Tables:
+    """`Epoch 1/1` and one line (verbose=2), again and again; `headers`: the turns before which that line stands."""
+    shelf = Shelf()
+    log = shelf.log("train.log", ["keras"])
+    turns_on(shelf, log, [[loss] for loss in losses], steps=steps, planned=1)
+    for turn in headers:
+        shelf.facts(log, "log", 2 * turn + 1, epochs_planned=1)
+    return shelf.tables()
+
+
+@pytest.mark.parametrize("steps", [48, None])
+def test_epochs_of_one_that_come_again(steps: int | None) -> None:
+    """100 × fit(epochs=1): the counter never falls, the line `Epoch 1/1` tells; also where no steps are printed."""
+    tables = one_epoch_each(falling(START, 0.1, 100, 40.0, 0.005, 1), steps, range(100))
+    run = tables.runs.row(0, named=True)
+    assert tables.runs.height == 1
+    assert [run[name] for name in ("cycles", "epochs_done", "epochs_planned")] == [100, 100.0, 1]
+    assert run["iters_done"] == (4800 if steps else None)
+    assert "99 times and the model goes on" in tables.findings["message"][0]
+
+
+def test_a_line_that_is_printed_twice_is_no_cycle() -> None:
+    """Without `Epoch 1/1` between them two equal records are one epoch's."""
+    run = one_epoch_each([2.0, 1.9, 1.8], 48, [0]).runs.row(0, named=True)
+    assert (run["cycles"], run["epochs_done"]) == (None, 1.0)
