@@ -299,7 +299,7 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
             code=pl.lit("cycles"),
             message=pl.format(
                 "the epochs{} begin again {} {}",
-                pl.coalesce(pl.format(" 1 to {}", "epochs"), pl.lit("")),
+                pl.coalesce(pl.when(pl.col("epochs") > 1).then(pl.format(" 1 to {}", "epochs")), pl.lit("")),
                 pl.when(pl.col("times") == 1).then(pl.lit("once")).otherwise(times),
                 pl.coalesce(
                     pl.format(
