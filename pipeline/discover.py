@@ -92,10 +92,11 @@ class _Search:
                 self._walk(str(root), status)
             else:
                 self._file(root.name, status)
-        frame = pl.DataFrame(self.rows, schema=[name for name in SCHEMA if name != "root"], orient="row")
+        names = [name for name in SCHEMA if name != "root"]
+        frame = pl.DataFrame(self.rows, schema=names, orient="row", infer_schema_length=None)
         return frame.select(
             pl.lit(_printable(str(root))).alias("root"),
-            *(pl.col(name).cast(SCHEMA[name]) for name in SCHEMA if name != "root"),
+            *(pl.col(name).cast(SCHEMA[name]) for name in names),
         ).sort("path", maintain_order=True)
 
     def _walk(self, root: str, status: os.stat_result) -> None:

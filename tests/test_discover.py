@@ -306,3 +306,11 @@ def test_memory_does_not_grow_with_what_is_left_out(tmp_path: Path) -> None:
     rows = search.below(tmp_path)
     assert rows["message"].to_list() == ["3,000 images (.png)"]
     assert len(search.seen) == 1
+
+
+def test_the_first_message_behind_many_logs(tmp_path: Path) -> None:
+    """Rows without a message, more than polars looks at, stand before one that has it."""
+    make(tmp_path, *(f"a/{k:03}.log" for k in range(150)), f"z/{MARKER}", "z/table.log")
+    frame = discover([tmp_path], out=None)
+    assert frame.filter(pl.col("message").is_not_null()).height == 1
+    assert (frame["kind"] == "log").sum() == 150

@@ -10,7 +10,7 @@ from .claims import Explanation, Verdict
 from .explanations import spans
 from .identities import ceil
 from .other_ranks import Row, rows
-from .phrases import WORDS, extent, source_of, tails_of, value_of
+from .phrases import WORDS, extent, many, source_of, tails_of, value_of
 from .steps import steps
 
 
@@ -144,6 +144,9 @@ def _open(one: Explanation, verdict: Verdict) -> Iterable[str]:
             continue
         known = [bound for bound in bounds if bound is not None]
         yield f"{WORDS.get(name, name)}: {extent((min(low for low, _ in known), max(high for _, high in known)))}"
+    hidden = [each for each in fitting if each.drop_last and spans(each, "num_samples") == spans(one, "num_samples")]
+    if one.drop_last is False and one.iters_per_epoch in {each.iters_per_epoch for each in hidden} - {None}:
+        yield f"{WORDS['drop_last']}: cannot be seen, {many(one.iters_per_epoch or 0, 'iteration')} an epoch either way"
     accumulations = [spans(each, "grad_accum") or BOUNDS["A"] for each in (one, *fitting)]
     told = (min(low for low, _ in accumulations), max(high for _, high in accumulations))
     if "grad_accum" not in one.ranges and told == BOUNDS["A"]:

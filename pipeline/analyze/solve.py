@@ -184,8 +184,7 @@ def _fits(
     known = Known(claimed, samples, bool(claimed & COUNTS))
     common = {"named": bool(meant or _named(sampler)), "let_go": let_go, "visible": visible, "claimed": claimed}
     places = {rule: at for at, rule in enumerate(samplers)}
-    known_sampler = sampler is None or _named(sampler)
-    related = known_sampler and (samples or "batch_size" in claimed)
+    related = (sampler is None or _named(sampler)) and (samples or "batch_size" in claimed)
     unplanned = bool(meant) and meant[0] in UNPLANNED
     found: list[Explanation] = []
     tried = 0
@@ -251,6 +250,11 @@ def _variants(box: Box, claimed: frozenset[str], samples: bool) -> Iterable[Vari
         yield Variant(loose | {"E": (1, ENDLESS)}, whole=False, filtered="R" in box)
     if "cycles" not in claimed and claimed >= {"iters_planned", "epochs_planned", "iters_per_epoch"}:
         yield Variant(box | {"C": (2, 10**5)}, cycled=True)
+
+
+def known_sampler(name: str) -> bool:
+    """Whether there is a rule for a sampler's class, with or without the module before it."""
+    return _named(name.split(".")[-1])
 
 
 def _named(sampler: str | None) -> bool:

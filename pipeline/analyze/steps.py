@@ -21,9 +21,10 @@ def steps(one: Explanation, verdict: Verdict) -> Iterable[str]:
     if i is not None and e is not None and t is not None:
         told = ", as claimed" if "iters_planned" in claimed else ""
         if c > 1:
-            yield f"{i:,} × {many(e, 'epoch')} = {i * e:,} iterations a cycle; × {c:,} cycles = {t:,} in all{told}."
+            cycle = f"{i:,} × {many(e, 'epoch')} = {many(i * e, 'iteration')} a cycle"
+            yield f"{cycle}; × {c:,} cycles = {t:,} in all{told}."
         else:
-            yield f"{i:,} × {many(e, 'epoch')} = {t:,} iterations in all{told}."
+            yield f"{i:,} × {many(e, 'epoch')} = {many(t, 'iteration')} in all{told}."
     elif one.inside:
         yield from inside.steps(one, claimed, certain=certain)
     if not one.inside or "iters_planned" in claimed:
