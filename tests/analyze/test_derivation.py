@@ -260,3 +260,15 @@ def test_what_the_sampler_fills_up_to() -> None:
     }
     assert told[6, 6].steps[1] == "⌈1,220/(1·6)⌉·6 = 1,224 iterations an epoch (4 samples drawn twice, 0.33 %)."
     assert told[4, 8].steps[1] == "samples that the sampler fills up to = 4 … 8: 1,220 … 1,227 iterations an epoch."
+
+
+def test_a_run_inside_its_first_epoch_whose_length_is_a_range() -> None:
+    """7,493 to 7,504 iterations an epoch: the part and what is drawn follow all the same."""
+    numbers = {"batch_size": 4, "grad_accum": 4, "world_size": 2, "updates_planned": 800, "drop_last": 0}
+    claims = [Claim(n, v, v) for n, v in numbers.items()]
+    seen = derive(solve(Claims((*claims, Claim("iters_per_epoch", 7493, 7504)), "huggingface")))
+    assert seen.steps[:3] == (
+        "800 updates × accumulation 4 = 3,200 iterations in all.",
+        "3,200 / 7,493 … 7,504 = 0.43: the run ends inside epoch 1.",
+        "3,200 iterations × micro-batch 4 × 2 ranks = 25,600 samples drawn.",
+    )
