@@ -88,6 +88,21 @@ SYNONYMS = (
         ("Validation samples: 2000", "验证集大小：500", "val size: 10,000"),
     ),
     Synonym(
+        "raw_samples",
+        COUNT,
+        (
+            *(
+                "raw samples",
+                "num raw samples",
+                "number of raw samples",
+                "raw dataset size",
+                "samples before filtering",
+            ),
+            *("number of samples before filtering", "原始样本数", "原始样本数量", "过滤前样本数", "过滤前样本数量"),
+        ),
+        ("Raw samples: 1500", "Number of samples before filtering: 1,500", "原始样本数: 1500"),
+    ),
+    Synonym(
         "total_samples",
         COUNT,
         (
@@ -625,6 +640,11 @@ SENTENCES = (
         "CUDA_VISIBLE_DEVICES",
         r"^(?:LOCAL_RANK: [0-9]+ - )?CUDA_VISIBLE_DEVICES(?:: |=)\[?(?P<visible_devices>[0-9]+(?:, ?[0-9]+)*)\]?$",
         ("LOCAL_RANK: 0 - CUDA_VISIBLE_DEVICES: [0,1]", "CUDA_VISIBLE_DEVICES=0,1,2,3"),
+    ),
+    Sentence(
+        "chedule ",
+        rf"(?i)^(?:learning )?schedule [0-9]+ ?(?:/|of) ?(?P<cycles_planned>{N})(?:[:,. ].*)?$",
+        ("Learning schedule 1/200", "Schedule 3 of 20: lr 0.001"),
     ),
     Sentence(
         "Starting training for ",

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from .analyze import (
+    bar_cycles,
     bars,
     best,
     copies,
@@ -251,6 +252,7 @@ class Batches:
         totals = update_counters.totals(stated).collect(engine="streaming")
         self.updates = update_counters.with_lines(totals, trainer_lines.totals(beside))
         alone = speaking.filter(pl.col("leader").is_null())
+        self.begun = cycles.begun(parsed["facts"], alone)
         self.alike = alone.filter(~pl.col("is_bar") & (pl.len().over("format") > 1))
         number = (pl.col("rows").cast(pl.Int64).cum_sum() - pl.col("rows").cast(pl.Int64)) // BATCH_ROWS
         self.parts = (
@@ -280,13 +282,14 @@ class Batches:
         rows = rates.beside(timeline.rows(progress, text).collect(engine="streaming"), self.rates, text)
         rows = timeline.in_order(engines.timed(rows, self.times, text))
         rows = engines.counted(rows, self.by_updates, text)
-        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text), events, text)
+        again = cycles.repeated(rows, timeline.keyed(self.begun, text), events)
+        rows, cuts, turns = self.read_cycles(rows, timeline.cuts(rows, events, text, again), events, text)
         rows = pace.values(
             timeline.in_attempts(rows, cuts), events.filter(pl.col("kind").is_in(["checkpoint", "resume"]))
         )
         marks = copies.marks(rows, cuts, self.alike.join(text, on="log_id", how="semi"))
-        bar_turns = self.read_bars(progress, speaking.filter("is_bar"))
-        return Batch(speaking, rows, cuts, events, stamps, *bar_turns, marks, turns)
+        spoken, paces, shown, again = self.read_bars(progress, speaking.filter("is_bar"), events)
+        return Batch(speaking, rows, cuts, events, stamps, spoken, paces, shown, marks, pl.concat([turns, again]))
 
     def read_cycles(
         self, rows: pl.DataFrame, cuts: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame
@@ -302,16 +305,23 @@ class Batches:
         return cycles.counted(rows, numbered), cuts, cycles.table(numbered, cuts, speaking)
 
     def read_bars(
-        self, progress: pl.LazyFrame, speaking: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        self, progress: pl.LazyFrame, speaking: pl.DataFrame, events: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         rows = rates.beside(bars.rows(progress, speaking).collect(engine="streaming"), self.rates, speaking)
         rows = bars.turned(timeline.in_order(rows))
         stated = self.updates.join(speaking.select("log_id", "log"), on="log_id").drop("log_id")
-        resumed = bars.resumes(rows, timeline.keyed(self.events, speaking), stated)
+        events = events.join(speaking.select("log"), on="log", how="semi")
+        resumed = bars.resumes(rows, events, stated)
         rows = bars.without_jumps(rows, resumed)
         turns = bars.turns(rows)
         chosen = bars.spoken_turns(turns, bars.speaking_bars(turns, stated), stated, resumed)
-        return chosen, bars.paced(rows, chosen), bars.rates(rows, chosen)
+        again = speaking.join(bar_cycles.restarted(chosen).select("log").unique(), on="log", how="semi")
+        cycled = cycles.EMPTY
+        chosen = bar_cycles.whole(chosen)
+        if again.height:
+            printed = losses.values(self.parsed["metrics"], again).collect(engine="streaming")
+            chosen, cycled = bar_cycles.judged(chosen, timeline.keyed(printed, again), events, speaking)
+        return chosen, bars.paced(rows, chosen), bars.rates(rows, chosen), cycled
 
 
 def attempts_of(batch: Batch) -> pl.DataFrame:

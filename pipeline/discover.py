@@ -102,10 +102,11 @@ class _Search:
 
     def _handed_on(self, root: Path) -> pl.DataFrame:
         rows, self.rows = self.rows, []
-        frame = pl.DataFrame(rows, schema=[name for name in SCHEMA if name != "root"], orient="row")
+        types = {name: dtype for name, dtype in SCHEMA.items() if name != "root"}
+        frame = pl.DataFrame(rows, schema={**types, "modified_at": pl.Int64()}, orient="row")
         return frame.select(
             pl.lit(_printable(str(root))).alias("root"),
-            *(pl.col(name).cast(SCHEMA[name]) for name in SCHEMA if name != "root"),
+            *(pl.col(name).cast(dtype) for name, dtype in types.items()),
         ).sort("path", maintain_order=True)
 
     def _walk(self, root: str, status: os.stat_result) -> Iterator[None]:

@@ -36,6 +36,7 @@ SETTABLE: dict[str, tuple[type, str]] = {
     "grad_accum": (int, "iterations per update"),
     "gpus_visible": (int, "GPUs that the process could see"),
     "epochs_planned": (int, "epochs planned"),
+    "cycles_planned": (int, "cycles of so many epochs planned"),
     "iters_per_epoch": (int, "iterations per epoch"),
     "iters_planned": (int, "iterations planned in all"),
     "updates_planned": (int, "optimizer updates planned in all"),

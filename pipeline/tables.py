@@ -5,83 +5,12 @@ it is what the Parquet field metadata carry and what the documentation prints. `
 has a value in every row that a parser gives. Columns may be added; one that stands here stays as it is.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import polars as pl
 
-TYPES: dict[str, pl.DataType] = {
-    "str": pl.String(),
-    "bool": pl.Boolean(),
-    "i32": pl.Int32(),
-    "i64": pl.Int64(),
-    "f64": pl.Float64(),
-    "time": pl.Datetime("us"),
-    "utc": pl.Datetime("us", "UTC"),
-    "list[str]": pl.List(pl.String()),
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: `unit` is empty where a number has none; `always`: every row has a value."""
-
-    name: str
-    dtype: pl.DataType
-    unit: str
-    meaning: str
-    always: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table's name, the version of its contract, and its columns in order."""
-
-    name: str
-    version: int
-    columns: tuple[Column, ...]
-
-    @cached_property
-    def schema(self) -> pl.Schema:
-        return pl.Schema({column.name: column.dtype for column in self.columns})
-
-    def empty(self) -> pl.DataFrame:
-        return pl.DataFrame(schema=self.schema)
-
-
-def declare(name: str, version: int, text: str) -> Table:
-    """Read a declaration (see the module's docstring). Raises ValueError for a line of another form."""
-    columns: list[Column] = []
-    for line in text.strip().splitlines():
-        parts = line.split(None, 3)
-        if len(parts) != 4 or parts[1].removesuffix("!") not in TYPES:
-            raise ValueError(f"table {name}: not a column declaration: {line!r}")
-        column, dtype, unit, meaning = parts
-        always = dtype.endswith("!")
-        columns.append(Column(column, TYPES[dtype.removesuffix("!")], "" if unit == "·" else unit, meaning, always))
-    return Table(name, version, tuple(columns))
-
-
-def conform(frame: pl.DataFrame, table: Table, *, words: bool = False) -> pl.DataFrame:
-    """The same rows with exactly the table's columns, in order and in type; columns that are absent become null.
-    `words`: texts that stand as Enum stay so.
-
-    Raises ValueError when `frame` has a column that the table does not know: a misspelt name must not vanish.
-    Casts are strict: a value that does not fit its column is a defect of the caller, not bad input.
-    """
-    unknown = [name for name in frame.columns if name not in table.schema]
-    if unknown:
-        raise ValueError(f"table {table.name} has no column {', '.join(unknown)}; it has {', '.join(table.schema)}")
-    present = frame.schema
-    return frame.select(
-        pl.lit(None, dtype).alias(name)
-        if name not in present
-        else pl.col(name)
-        if present[name] == dtype or (words and dtype == pl.String and present[name] == pl.Enum)
-        else pl.col(name).cast(dtype)
-        for name, dtype in table.schema.items()
-    )
-
+from .table import TYPES, Column
+from .table import Table as Table
+from .table import conform as conform
+from .table import declare as declare
 
 SAY_THEIR_PHASE = ("keras",)
 """Formats whose training records all say so: a record without a phase is another loop there."""
@@ -348,6 +277,8 @@ STAGES = declare(
     shape         str  ·     linear, exponential, cosine or step; null where the printed digits do not decide
     first_iter    i64  iter  first global iteration: the one behind the last row with another rate
     last_iter     i64  iter  last global iteration that shows it
+    first_update  i64  ·     first update, where the log counts updates: the one behind the last row with another rate
+    last_update   i64  ·     last update that shows it, where the log counts updates
     first_cycle   i32  ·     cycle in which it begins, in a run with cycles
     first_epoch   i32  ·     epoch (of that cycle) in which it begins
     last_cycle    i32  ·     cycle in which it ends
@@ -402,6 +333,7 @@ RUNS = declare(
     epochs_done              f64        ·          epochs done
     epochs_planned           i32        ·          epochs planned
     cycles                   i32        ·          turns of an outer loop
+    cycles_planned           i32        ·          turns of it that the log plans
     iters_per_epoch          i64        iter       iterations per epoch
     iters_per_epoch_from     str        ·          source of iters_per_epoch
     iters_done               i64        iter       iterations done

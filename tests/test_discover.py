@@ -327,3 +327,11 @@ def test_small_roots_share_a_portion(tmp_path: Path) -> None:
     roots = sorted(tmp_path.iterdir())
     sizes = [frame.height for frame in portions(roots, out=None, at_once=200)]
     assert sizes == [40, 40, 20]
+
+
+def test_the_first_message_behind_many_logs(tmp_path: Path) -> None:
+    """Rows without a message, more than polars looks at, stand before one that has it."""
+    make(tmp_path, *(f"a/{k:03}.log" for k in range(150)), f"z/{MARKER}", "z/table.log")
+    frame = discover([tmp_path], out=None)
+    assert frame.filter(pl.col("message").is_not_null()).height == 1
+    assert (frame["kind"] == "log").sum() == 150

@@ -87,6 +87,7 @@ def test_numbers_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> Non
         (["--samples", "9..1"], "ends before it begins"),
         (["--samples", "1..2..3"], "wanted a whole number"),
         (["--batch-size", "2.5"], "wanted a whole number"),
+        (["--iters-per-epoch", "10", "--at", "5..9"], "wanted one step"),
         (["--drop-last", "perhaps"], "drop-last"),
         (["--framework", "foo", "--samples", "3"], "not known"),
         (["--iters-per-epoch", "10", "--epochs", "2", "--at", "21"], "the run has 20 iterations"),
@@ -108,3 +109,27 @@ def test_hostile_words_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert "\x1b" not in out
     assert "\x07" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--drop-last", "yes"], "Nothing follows from this alone. More would: --samples"),
+        (["--epochs", "3"], "Nothing follows from this alone."),
+        (
+            ["--samples", "100", "--batch-size", "3", "--sampler", "a.b.Foo"],
+            "How the sampler a.b.Foo counts is not known",
+        ),
+        (
+            ["--samples", "32000", "--batch-size", "128", "--iters-per-epoch", "250"],
+            "last batch dropped: cannot be seen, 250 iterations an epoch either way",
+        ),
+        (["--updates-total", "0"], "1 × 1 epoch = 1 iteration in all."),
+    ],
+)
+def test_what_a_curious_person_types(arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Little, odd or undecidable: a sentence that helps, and JSON of the same."""
+    code, out, err = asked(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert word in out
+    answer(capsys, *arguments)

@@ -9,7 +9,7 @@ closes (tqdm 4.x, `smoothing=0.3`), so the pace is taken from differences of n a
 import polars as pl
 
 from ..tables import ATTEMPTS
-from . import timeline
+from . import bar_cycles, timeline
 from .stats import product, spread
 
 # (pattern on the description, case ignored; one description as it is printed)
@@ -150,8 +150,8 @@ def speaking_bars(turns: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame
 
     Of several bars those of a numbered epoch go first, and of them the one speaks that counted most in all its turns,
     or would have (the inner one of a nest; a training that never moved before a short bar that did). A bar around it,
-    whose total its turns fit, counts epochs: outer_total, outer_n. A bar of `of_updates` (log, total, of_lines) behind
-    the Trainer's lines goes before all.
+    whose total its turns fit, counts epochs: outer_total, outer_n, and outer_turns where it begins again. A bar of
+    `of_updates` (log, total, of_lines) behind the Trainer's lines goes before all.
     """
     slow_enough = pl.col("last_n") <= TOO_FAST * pl.col("last_elapsed_s").fill_null(0).clip(1)
     bars = (
@@ -175,18 +175,19 @@ def speaking_bars(turns: pl.DataFrame, of_updates: pl.DataFrame) -> pl.DataFrame
         descending=[False, True, True, True, True, False, False, False],
     ).unique("log", keep="first", maintain_order=True)
     others = bars.join(best.select("log", "kind", "total"), on=["log", "kind", "total"], how="anti", nulls_equal=True)
+    outer_done = pl.col("total") * (pl.col("turns").cast(pl.Int64) - 1) + pl.col("n")
     outer = (
         others.join(best, on="log", suffix="_in")
         .filter(
-            (pl.col("turns") == 1)
-            & (pl.col("total") >= pl.col("turns_in"))
-            & ((pl.col("n").cast(pl.Int64) - pl.col("whole_in").cast(pl.Int64)).abs() <= 1)
+            ((pl.col("turns") == 1) | (pl.col("whole") >= pl.col("turns") - 1))
+            & (pl.col("total") * pl.col("turns") >= pl.col("turns_in"))
+            & ((outer_done.cast(pl.Int64) - pl.col("whole_in").cast(pl.Int64)).abs() <= 1)
             & (pl.col("first_line") <= pl.col("first_line_in") + 1)
             & (pl.col("last_line") >= pl.col("last_line_in") - 2)
         )
         .sort("log", "total", "kind")
         .unique("log", keep="first", maintain_order=True)
-        .select("log", outer_total="total", outer_n="n")
+        .select("log", outer_total="total", outer_n="n", outer_turns="turns")
     )
     aside = others.group_by("log").agg(other_bars=pl.len())
     return (
@@ -207,7 +208,7 @@ def spoken_turns(
     """
     chosen = (
         turns.join(
-            bars.select("log", "kind", "total", "turns", "outer_total", "outer_n", "other_bars"),
+            bars.select("log", "kind", "total", "turns", "outer_total", "outer_n", "outer_turns", "other_bars"),
             on=["log", "kind", "total"],
             nulls_equal=True,
         )
@@ -215,10 +216,13 @@ def spoken_turns(
         .join(resumed, on=["log", "kind", "total", "turn"], how="left", nulls_equal=True)
         .sort("log", "turn")
         .with_columns(
+            nth=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("log"),
+        )
+        .with_columns(named_epoch=pl.coalesce("named_epoch", bar_cycles.OF_OUTER))
+        .with_columns(
             zero_based=(pl.col("named_epoch").min() == 0).over("log"),
             of_updates=(pl.col("told").is_not_null() & (pl.col("told") | (pl.col("turns") == 1)))
             & pl.col("named_epoch").is_null(),
-            nth=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("log"),
         )
     )
     named = pl.col("named_epoch") + pl.col("zero_based").cast(pl.Int64)
@@ -286,11 +290,11 @@ def paced(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
 def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
     """The rows of the speaking bars that show a learning rate, as `plateaus.points` asks for them, with log, attempt.
 
-    A bar that counts updates gives them in order alone: where they stand in iterations is not known.
+    `done` is what the bar counts: updates, where it counts these.
     """
     bar = ["log", "kind", "total", "turn"]
     shown = rows.filter(pl.col("lr").is_not_null()).join(
-        chosen.select(*bar, "attempt", "epoch", "of_updates", offset=pl.col("end") - pl.col("last_n")),
+        chosen.select(*bar, "attempt", "epoch", "cycle", "base", offset=pl.col("end") - pl.col("last_n")),
         on=bar,
         nulls_equal=True,
         maintain_order="left",
@@ -303,9 +307,9 @@ def rates(rows: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:
         "lr",
         "epoch",
         aid=pl.struct("log", "attempt").rank("dense"),
-        done=pl.when(~pl.col("of_updates")).then(pl.col("n") + pl.col("offset")),
-        cycle=pl.lit(1, pl.Int32),
-        base=pl.lit(0, pl.Int64),
+        done=pl.col("n") + pl.col("offset"),
+        cycle="cycle",
+        base="base",
         since=pl.lit(None, pl.Int64),
         train=pl.lit(value=True),
     )
@@ -348,6 +352,7 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
             ),
             pl.col("epochs_planned").last(),
             small("epoch").last().alias("last_epoch"),
+            pl.col("begun_by").first().alias("why"),
             pl.when("resumed").then("last_elapsed_s").otherwise("spent_s").sum().alias("elapsed_s"),
             pl.col("last_eta_s").last().alias("eta_s"),
         )
@@ -364,7 +369,9 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
         .join(stamps, on=own, how="left")
         .join(speaking.select("log", "log_id", "format", "folder", "parent", "path"), on="log")
         .with_columns(
-            begun_by=pl.when(pl.col("attempt") == 1).then(pl.lit("log")).otherwise(pl.lit("counter")),
+            begun_by=pl.when(pl.col("attempt") == 1)
+            .then(pl.lit("log"))
+            .otherwise(pl.coalesce("why", pl.lit("counter"))),
             first_iter=pl.col("start_iter"),
             last_record_iter=pl.col("last_iter"),
         )
@@ -375,16 +382,15 @@ def attempts(chosen: pl.DataFrame, paced: pl.DataFrame, clocks: pl.DataFrame, sp
 
 
 def epoch_measures(chosen: pl.DataFrame, paced: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
-    """Median and mean pace per turn of the speaking bars: log_id, attempt, epoch, s_per_iter, s_per_iter_mean."""
+    """Median and mean pace per turn of the speaking bars, by log_id, attempt, cycle and epoch."""
     pace = paced.group_by("log", "turn").agg(
         s_per_iter=pl.col("value").median(), s_per_iter_mean=pl.col("value").mean()
     )
     return (
-        chosen.select("log", "turn", "epoch")
+        chosen.select("log", "turn", "attempt", "cycle", "epoch")
         .drop_nulls("epoch")
         .join(pace, on=["log", "turn"])
         .join(speaking.select("log", "log_id"), on="log")
-        .group_by("log_id", "epoch")
+        .group_by("log_id", "attempt", "cycle", "epoch")
         .agg(pl.col("s_per_iter", "s_per_iter_mean").mean())
-        .with_columns(attempt=pl.lit(1, pl.Int32), cycle=pl.lit(1, pl.Int32))
     )

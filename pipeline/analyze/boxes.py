@@ -43,22 +43,44 @@ FEW = 64  # so many numbers are tried one by one where a range would hide which 
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One way to count: a sampler's formula, whether the loader drops the last batch, and what becomes of windows
-    (None: not asked for). unit: P where it is claimed. parallel: the sequence-parallel size. whole: the run ends with
-    an epoch. unplanned: samples say nothing about iterations."""
+    (None: not asked for). unit: P where it is claimed, parallel: the sequence-parallel size, both as least and most.
+    whole: the run ends with an epoch. stepped: it ends with its U-th update, inside an epoch. unplanned: samples say
+    nothing about iterations.
+    """
 
     sampler: Sampler
     drop: bool
     updates: Updates | None
-    unit: int | None = None
-    parallel: int = 1
+    unit: Range | None = None
+    parallel: Range = (1, 1)
     whole: bool = True
+    stepped: bool = False
     unplanned: bool = False
     related: bool = True
     """Whether samples and iterations are tied at all: not where neither samples nor batch are known."""
 
-    def iters(self, n: int, b: int, w: int, a: int) -> int:
-        ranks = max(1, w // self.parallel) if self.sampler.grouped else w
-        return self.sampler.iters(n, b, ranks, self.unit or b * a, self.drop)
+    @property
+    def exact(self) -> bool:
+        """N, B, W and A give one I: no range is claimed of what this sampler divides by."""
+        unit, (low, high) = self.unit or (0, 0), self.parallel
+        return not (self.sampler.unit and unit[0] < unit[1]) and not (self.sampler.grouped and low < high)
+
+    def fewest(self, n: int, b: int, w: int, a: int) -> int:
+        """I, at least; exact where the rule is."""
+        return self._iters(n, b, w // self.parallel[0], w, a) - (0 if self.sampler.pads else self._slack(b))
+
+    def highest(self, n: int, b: int, w: int, a: int) -> int:
+        """I, at most; exact where the rule is."""
+        return self._iters(n, b, w // self.parallel[1], w, a) + (self._slack(b) if self.sampler.pads else 0)
+
+    def _iters(self, n: int, b: int, groups: int, w: int, a: int) -> int:
+        ranks = max(1, groups) if self.sampler.grouped else w
+        unit = b * a if self.unit is None else self.unit[0] if self.exact else 1
+        return self.sampler.iters(n, b, ranks, unit, self.drop)
+
+    def _slack(self, b: int) -> int:
+        """Batches that filling up to an open P adds at most, or takes."""
+        return 0 if self.exact or self.unit is None else ceil(self.unit[1] - 1, b)
 
     @property
     def windowed(self) -> bool:
@@ -174,10 +196,10 @@ def _loader(box: Box, rule: Rule) -> None:
     a, slack = (1, a_high - 1) if loose else (a_low, 0)
 
     def at_least(n: int, b: int, w: int) -> int:
-        return rule.iters(n, b, w, a) - slack
+        return rule.fewest(n, b, w, a) - slack
 
     def at_most(n: int, b: int, w: int) -> int:
-        return rule.iters(n, b, w, a) + slack
+        return rule.highest(n, b, w, a) + slack
 
     (n_low, n_high), (b_low, b_high), (w_low, w_high) = box["N"], box["B"], box["W"]
     _set(box, "I", at_least(n_low, b_high, w_high), at_most(n_high, b_low, w_low))
@@ -199,7 +221,9 @@ def _loader(box: Box, rule: Rule) -> None:
 def _updates(box: Box, rule: Rule, updates: Updates) -> None:
     """U and V from T, I, A."""
     cycles = box["C"]
-    if not updates.per_epoch:
+    if rule.stepped:
+        _last_update(box, updates)
+    elif not updates.per_epoch:
         _fall(box, "U", ("T",), lambda t, a: updates.run(t, 1, a), lambda t, a: updates.run(t, 1, a))
     elif rule.whole:
         if cycles[0] == cycles[1]:
@@ -207,8 +231,22 @@ def _updates(box: Box, rule: Rule, updates: Updates) -> None:
             _fall(box, "U", ("I", "E"), lambda i, e, a: updates.run(i * e * c, i, a))
     elif box["I"][0] == box["I"][1] and box["T"][0] == box["T"][1]:
         i, t = box["I"][0], box["T"][0]
-        _fall(box, "U", (), lambda a: updates.run(t, i, a))
+        _fall(box, "U", (), lambda a: updates.of(t, i, a, whole=False))
     _fall(box, "V", ("I",), *updates.epoch)
+
+
+def _last_update(box: Box, updates: Updates) -> None:
+    """T of a run that ends with its U-th update: U·A where no window is cut by the end of an epoch."""
+    _set(box, "U", 1, ENDLESS)
+    (u_low, u_high), (a_low, a_high), (i_low, i_high) = box["U"], box["A"], box["I"]
+    if updates.carries or u_high < ceil(i_low, a_high):
+        return _product(box, "T", ("U", "A"))
+    if u_low == u_high and a_low == a_high and i_low == i_high:
+        t = updates.reached(u_low, i_low, a_low)
+        return _set(box, "T", t, t)
+    cut = u_low // ceil(i_low, a_low)  # so many windows at most are cut by the end of an epoch
+    _set(box, "T", u_low * a_low - cut * (a_low - 1), u_high * a_high)
+    return _set(box, "U", ceil(box["T"][0], a_high), box["T"][1])
 
 
 def _fall(
@@ -300,7 +338,7 @@ def _cut(box: Box, rule: Rule, known: Known, cut: frozenset[str]) -> tuple[str, 
     if "W" in open_ and "WFalse" not in cut and rule.sampler.splits and rule.related:
         if tied and not crowded and not window:
             known_else = not open_ & {"N", "B", "A", "C", "T"}
-            epochs_decide = known_else and "E" in open_ and box["I"][0] < box["I"][1]
+            epochs_decide = rule.exact and known_else and "E" in open_ and box["I"][0] < box["I"][1]
             return "W", dividing(box, rule) if epochs_decide else list(powers(*box["W"]))
         if box["W"][0] == 1:
             return "W", [(1, 1), (2, box["W"][1])]
@@ -336,7 +374,7 @@ def dividing(box: Box, rule: Rule) -> list[Range]:
     pieces: list[list[int]] = []
     before = 0
     for w in range(low, min(high, MANY) + 1):
-        i = rule.iters(n, b, w, a)
+        i = rule.highest(n, b, w, a)
         if i < 1 or t % i:
             before = 0
         elif i == before and w > 2:

@@ -77,6 +77,7 @@ class Explanation:
     drop_last is null where it changes nothing. epochs: of one cycle; null where the run ends inside one.
     samples_per_epoch: drawn by all ranks, padding included. ranges: what is open, by name, as least and most (null:
     without end); a quantity is in `ranges` or has its number. also: other rules that give the same numbers.
+    inside: the run ends inside an epoch.
     plain: it rests on nothing that is neither claimed nor a default (repeats, a dropped batch, cycles …).
     far: it takes more than one would assume without being told, and does not make a verdict ambiguous.
     cost: how much has to be assumed or let go, to order by.
@@ -105,6 +106,7 @@ class Explanation:
     cycles: int | None = None
     ranges: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    inside: bool = False
     plain: bool = True
     far: bool = False
     cost: float = 0.0

@@ -25,10 +25,12 @@ WHOLE = {
     "gpus_visible": 2**31,
     "grad_accum": 2**31,
     "epochs_planned": 2**31,
+    "cycles_planned": 2**31,
     "sequence_parallel": 2**31,
 }
 
 
+TURNS = pl.coalesce("cycles_planned", "cycles", pl.lit(1)).cast(pl.Int64)
 STATED = ("num_samples", "batch_size", "world_size", "grad_accum")
 
 
@@ -42,6 +44,15 @@ def whole(frame: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(good).then(pl.col(name)).cast(pl.Int64).alias(name) for name, good in fits.items()),
         *(pl.when(good).then(f"{name}_from").alias(f"{name}_from") for name, good in fits.items()),
     )
+
+
+def planned_cycles(frame: pl.DataFrame) -> pl.DataFrame:
+    """`cycles_planned` where the turns that have begun may be these: the model goes on over them, or it is the only run
+    of its log and in the first; and no more have begun. Else they were planned of something else."""
+    begun, alone = pl.col("cycles"), pl.len().over("first_log") == 1
+    first = begun.is_null() & alone & pl.col("log_epochs_planned").is_not_null()
+    holds = (first | begun.is_not_null()) & (pl.col("cycles_planned") >= begun.fill_null(1))
+    return frame.with_columns(cycles_planned=pl.when(holds).then("cycles_planned"))
 
 
 def defaults(frame: pl.DataFrame) -> pl.DataFrame:
@@ -93,8 +104,8 @@ def count(runs: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("log_epochs_planned").is_not_null()).then(pl.lit("log")),
             pl.when(pl.col("agreed_epochs_planned").is_not_null()).then(pl.lit("inferred")),
         ),
-        turns=pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64),
-        log_iters_planned=product(pl.col("log_iters_planned"), pl.coalesce("cycles", pl.lit(1)).cast(pl.Int64)),
+        turns=TURNS,
+        log_iters_planned=product(pl.col("log_iters_planned"), TURNS),
     ).with_columns(
         total=pl.coalesce("log_iters_planned", "iters_planned"),
         total_from=pl.when(pl.col("log_iters_planned").is_not_null())
@@ -135,7 +146,7 @@ def one_epoch(runs: pl.DataFrame) -> pl.DataFrame:
 def plan(runs: pl.DataFrame) -> pl.DataFrame:
     """T: as printed or stated, else C · E · I with the source of E (inferred where I is); and how many epochs are done.
 
-    C are the cycles that have begun: each states its own plan, and none says how many will come.
+    C are the cycles that are planned in the log, else those that have begun: each states its own plan alone.
     """
     in_all = product(pl.col("epochs_planned"), pl.col("iters_per_epoch"), pl.col("turns"))
     agreed = pl.col("agreed_iters_planned")

@@ -5,6 +5,7 @@ Everything rests on the verdict on a run's claims: `claims` and `explanations` a
 
 import polars as pl
 
+from . import raw_samples
 from .findings import COLUMNS, SPOKEN, rows, shown
 from .stats import product
 from .words import brief, grouped
@@ -48,6 +49,7 @@ def table(runs: pl.DataFrame, claims: pl.DataFrame, explanations: pl.DataFrame, 
             undivided(agreed, claims),
             without_update(agreed, claims),
             changed(stated),
+            raw_samples.findings(claims, runs),
         ]
     ).select(COLUMNS)
 
@@ -116,7 +118,7 @@ def contradicted(claims: pl.DataFrame, explanations: pl.DataFrame, runs: pl.Data
     what = pl.col("name").replace(WORDS)
     said = shown("text", "source", "line")
     counts = pl.format("{} iterations an epoch", grouped(pl.col("iters_per_epoch")))
-    per_update = pl.when(pl.col("world_size") > 0).then(
+    per_update = pl.when((pl.col("world_size") > 0) & (pl.col("low") == pl.col("high"))).then(
         product(pl.col("global_batch") // pl.col("world_size"), pl.col("low"))
     )
     of_ranks = pl.when(pl.col("name") == "world_size").then(

@@ -28,6 +28,39 @@ def none(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(cycle=pl.lit(1, pl.Int32), base=pl.lit(0, pl.Int64))
 
 
+BEGINS = "epochs_planned"  # the fact that the Keras parser states at each `Epoch 1/…`
+AGAIN = pl.Schema({"key": pl.Int64(), "log": pl.UInt32(), "line": pl.Int64(), "before": pl.Int64()})
+
+
+def begun(facts: pl.LazyFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+    """The lines at which Keras begins its first epoch: log_id, line; one for each `fit()`."""
+    of_keras = speaking.filter(pl.col("format") == "keras")["log_id"]
+    said = (pl.col("name") == BEGINS) & (pl.col("source") == "log") & pl.col("log_id").is_in(of_keras.implode())
+    return facts.filter(said).select("log_id", "line").unique().collect(engine="streaming")
+
+
+def repeated(rows: pl.DataFrame, begun: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Training rows (`AGAIN`) of a first epoch behind another one, where the counter stays and a line of `begun` (with
+    key, in order) stands between: `Epoch 1/1` with one record each. `before` is the key of the row ahead."""
+    if not begun.height:
+        return pl.DataFrame(schema=AGAIN)
+    at, first = pl.col("key").shift(1), pl.col("epoch") == 1
+    train = rows.lazy().filter("train").select("key", "log", "line", "epoch", "done").collect()
+    pairs = train.with_columns(before=at).filter(
+        first
+        & first.shift(1)
+        & (pl.col("log") == pl.col("log").shift(1))
+        & ~(pl.col("done") != pl.col("done").shift(1)).fill_null(value=False)
+    )
+    starts = events.filter(pl.col("kind") == "start").select("key", start="key")
+    between = (
+        pairs.join_asof(begun.select("key", header="key"), on="key", check_sortedness=False)
+        .join_asof(starts, on="key", check_sortedness=False)
+        .filter((pl.col("header") > pl.col("before")) & ~(pl.col("start") > pl.col("before")).fill_null(value=False))
+    )
+    return between.select(pl.col(name).cast(dtype) for name, dtype in AGAIN.items())
+
+
 def turns(rows: pl.DataFrame, cuts: pl.DataFrame, losses: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """One row per cut of the logs whose counter fell back: its plan, how far it came, its first and last losses.
 
@@ -266,7 +299,7 @@ def findings(table: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
             code=pl.lit("cycles"),
             message=pl.format(
                 "the epochs{} begin again {} {}",
-                pl.coalesce(pl.format(" 1 to {}", "epochs"), pl.lit("")),
+                pl.coalesce(pl.when(pl.col("epochs") > 1).then(pl.format(" 1 to {}", "epochs")), pl.lit("")),
                 pl.when(pl.col("times") == 1).then(pl.lit("once")).otherwise(times),
                 pl.coalesce(
                     pl.format(

@@ -154,16 +154,28 @@ def defaults(runs: pl.DataFrame) -> pl.DataFrame:
 
 
 def of_cycles(runs: pl.DataFrame) -> pl.DataFrame:
-    """Turns of an outer loop that were seen to begin."""
-    return runs.filter(pl.col("cycles") > 1).select(
+    """Turns of an outer loop: those that the log plans, else those that were seen to begin."""
+    planned = runs.filter(pl.col("cycles_planned") > 0).select(
+        "run_id",
+        name=pl.lit("cycles"),
+        low="cycles_planned",
+        high="cycles_planned",
+        source="cycles_planned_from",
+        log_id="cycles_planned_log",
+        line="cycles_planned_line",
+        text=pl.lit(None, pl.String),
+    )
+    counted = runs.filter((pl.col("cycles") > 1) & pl.col("cycles_planned").is_null()).select(
         "run_id",
         name=pl.lit("cycles"),
         low=pl.col("cycles").cast(pl.Int64),
         high=pl.col("cycles").cast(pl.Int64),
         source=pl.lit("counted"),
         log_id="first_log",
+        line=pl.lit(None, pl.Int64),
         text=pl.lit("the epoch counter starts again while the model goes on"),
     )
+    return pl.concat([planned, counted])
 
 
 def of_samples(runs: pl.DataFrame) -> pl.DataFrame:

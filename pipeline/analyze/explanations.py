@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from .boxes import BOUNDS, Box, Range, Rule
 from .claims import Explanation
-from .identities import Sampler, Updates, ceil
+from .identities import UPDATES, Sampler, Updates, ceil
 
 LETTERS = {
     "num_samples": "N",
@@ -30,6 +30,7 @@ REPEATED, FILTERED, CYCLES, INSIDE = 1.5, 2.5, 2.0, 2.5
 FILLED, POWER, ODD, OPEN = 0.4, 0.2, 0.5, 0.7
 UNSEEN = 0.5  # several ranks where samples are open too: nothing speaks for them
 DOUBLING = 0.1  # of ranks: 2 before 4 before 8
+TRAINER = frozenset(rule for rule in UPDATES if "huggingface" in rule.frameworks)
 LATER_RULE = 0.01  # of rules that give the same numbers the first in `SAMPLERS` is named
 
 
@@ -63,7 +64,8 @@ def explanation(box: Box, case: Case) -> Explanation:
     group = exact.get("G")
     if "B" in exact and "A" in exact and "W" in exact:
         product = exact["B"] * exact["A"] * exact["W"]
-        group = product // rule.parallel if product % rule.parallel == 0 else None
+        shared, most = rule.parallel
+        group = product // shared if shared == most and product % shared == 0 else None
     ranges = {
         name: (box[letter][0], None if _endless(name, letter, box, case) else box[letter][1])
         for name, letter in LETTERS.items()
@@ -97,6 +99,7 @@ def explanation(box: Box, case: Case) -> Explanation:
         cycles=exact.get("C"),
         ranges=ranges,
         also=also,
+        inside=not rule.whole,
         plain=plain,
         far=far,
         cost=cost,
@@ -165,9 +168,11 @@ def _updates(box: Box, case: Case) -> tuple[float | Range | None, Range | None]:
             fewest.append(t_low // a_high)
             highest.append(t_high)
         else:
-            fewest.append(rule.run(t_low, i_low, a_high))
-            highest.append(rule.run(t_high, i_low, a_low))
+            fewest.append(rule.of(t_low, i_low, a_high, whole=case.rule.whole))
+            highest.append(rule.of(t_high, i_low, a_low, whole=case.rule.whole))
     low, high = max(min(fewest), box["U"][0]), min(max(highest), box["U"][1])
+    if case.rule.stepped:
+        low, high = box["U"]
     told = "updates_planned" in case.claimed or not _idle("iters_planned", "T", box, case)
     per_run = (low, high) if low <= high < BEYOND and told else None
     if a_low < a_high or i_low < i_high:
@@ -183,11 +188,12 @@ def _drawn(exact: dict[str, int], sampler: Sampler, rule: Rule) -> tuple[int | N
     """Samples padded, left out and drawn in an epoch by all ranks."""
     if rule.unplanned or not rule.related or not {"N", "B", "W"} <= exact.keys():
         return None, None, None
-    if rule.windowed and "A" not in exact:
+    if not rule.exact or (rule.windowed and "A" not in exact):
         return None, None, None
     n, b, w = exact["N"], exact["B"], exact["W"]
-    ranks = max(1, w // rule.parallel) if sampler.grouped else w
-    drawn = sampler.drawn(n, b, ranks, rule.unit or b * exact.get("A", 1), rule.drop)
+    ranks = max(1, w // rule.parallel[0]) if sampler.grouped else w
+    unit = b * exact.get("A", 1) if rule.unit is None else rule.unit[0]
+    drawn = sampler.drawn(n, b, ranks, unit, rule.drop)
     return max(0, drawn - n), max(0, n - drawn), drawn
 
 
@@ -218,7 +224,9 @@ def _assumed(box: Box, case: Case, sampler: Sampler) -> tuple[tuple[str, ...], f
         cost, plain = cost + CYCLES, False
     of_epoch = not case.claimed.isdisjoint(("iters_per_epoch", "updates_per_epoch"))
     within = of_epoch and (box["T"][1] < box["I"][0] or box["U"][1] < box["V"][0])
-    if not rule.whole and not within:  # a plan that is shorter than a claimed epoch ends inside it
+    if rule.stepped and "epochs_planned" in case.let_go and TRAINER.issuperset(case.updates):
+        told.append("a number of updates overrules the epochs (max_steps)")
+    elif not rule.whole and not within:  # a plan that is shorter than a claimed epoch ends inside it
         planned = "iterations" if "iters_planned" in case.claimed else "updates"
         told.append(f"the run is planned in {planned} and ends inside an epoch")
         cost, plain = cost + INSIDE, False

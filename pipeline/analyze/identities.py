@@ -80,7 +80,8 @@ class Updates:
     least and the most updates of an epoch that another one follows, (I, A). The last epoch of a run may hold one more
     than the most where windows are carried and the last one is flushed: of 2 epochs of 5 iterations by 3, the first
     holds the update at 3, the second those at 6, 9 and 10. per_epoch: updates are planned epoch by epoch. carries: a
-    window goes on over the end of an epoch. example: I, E, A to U.
+    window goes on over the end of an epoch. capped: U(T, I, A) of a run that ends inside an epoch, if it is not `run`.
+    example: I, E, A to U.
     """
 
     name: str
@@ -95,6 +96,18 @@ class Updates:
     before: Version | None = None
     per_epoch: bool = False
     carries: bool = False
+    capped: Callable[[Count, Count, Count], Count] | None = None
+
+    def of(self, t: Count, i: Count, a: Count, *, whole: bool) -> Count:
+        """U of a run of T iterations that ends with an epoch, or inside one."""
+        return self.run(t, i, a) if whole or self.capped is None else self.capped(t, i, a)
+
+    def reached(self, u: int, i: int, a: int) -> int:
+        """T at which the U-th update is applied."""
+        if self.carries:
+            return u * a
+        turns, rest = divmod(u, ceil(i, a))
+        return turns * i + rest * a
 
     def so_far(self, t: Count, i: Count, a: Count) -> Count:
         """Updates that T iterations have come to while the run goes on: the window that is open is none."""
@@ -410,6 +423,7 @@ UPDATES = (
         versions="transformers 4.47 to 4.51",
         since=(4, 47),
         before=(4, 52),
+        capped=flushed,
     ),
     replace(
         PLANNED_DOWN,
@@ -418,6 +432,7 @@ UPDATES = (
         versions="transformers up to 4.46",
         before=(4, 47),
         carries=True,
+        capped=carried_lost,
     ),
     LOST,
     replace(

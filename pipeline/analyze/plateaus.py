@@ -27,7 +27,7 @@ def points(
         rows.lazy()
         .filter(pl.col("train") & (pl.col("lr") > 0) & pl.col("lr").is_finite())
         .select("aid", "key", "line", "done", "cycle", "base", "lr", "epoch", "since")
-        .join(held.lazy(), on="aid")
+        .join(held.lazy(), on="aid", maintain_order="left")  # redraws of one line have one key
         .filter((pl.col("done") <= pl.col("until")).fill_null(True))
         .with_columns(epoch=pl.coalesce(pl.when(pl.col("per_epoch") > 0).then(counted), pl.col("epoch")))
         .sort("run_id", "turn", "key", maintain_order=True)

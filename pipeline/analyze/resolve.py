@@ -5,6 +5,7 @@ import polars as pl
 NUMBERS = (
     *("num_samples", "val_samples", "batch_size", "world_size", "grad_accum", "gpus_visible", "epochs_planned"),
     *("iters_planned", "iters_per_epoch", "val_iters", "sequence_parallel", "drop_last", "round_up", "sampler_batch"),
+    "cycles_planned",
 )
 TEXTS = ("gpu_name", "sampler", "counter", "planned_in", "job_id", "array_task", "host", "experiment")
 # names of a configuration that the counting needs, and what they are called here

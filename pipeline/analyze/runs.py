@@ -11,6 +11,9 @@ from .words import brief, grouped
 HOUR = 3600.0
 
 
+CYCLES = ("cycles", "cycles_planned")
+
+
 def gathered(attempts: pl.DataFrame) -> pl.DataFrame:
     """One row per run from its attempts: counts of the last attempt that has them, times summed over all."""
     last = (
@@ -92,7 +95,7 @@ def assembled(
         .join(last_words, on="run_id", how="left")
         .join(best, on="run_id", how="left")
     )
-    return sample_counters.whole_runs(counting.defaults(counting.whole(frame)))
+    return sample_counters.whole_runs(counting.defaults(counting.planned_cycles(counting.whole(frame))))
 
 
 def headline(said: pl.DataFrame, agreed: pl.DataFrame, logs: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
@@ -270,10 +273,16 @@ def caveats(frame: pl.DataFrame) -> pl.DataFrame:
         (
             pl.col("cycles").is_not_null(),
             pl.format(
-                "The epoch counter starts again {} times while the model goes on: {} cycles of one run. How many were "
-                "planned is not said: the plan is that of the cycles begun.",
+                "The epoch counter starts again {} times while the model goes on: {}",
                 grouped(pl.col("cycles") - 1),
-                grouped(pl.col("cycles")),
+                pl.coalesce(
+                    pl.format("{} of {} planned cycles of one run.", *map(grouped, map(pl.col, CYCLES))),
+                    pl.format(
+                        "{} cycles of one run. How many were planned is not said: the plan is that of the cycles "
+                        "begun.",
+                        grouped(pl.col("cycles")),
+                    ),
+                ),
             ),
         ),
         ((pl.col("attempts") > 1), pl.lit("Wall time is summed over attempts: the gaps between them are not in it.")),

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
-from .boxes import BOUNDS, ENDLESS, Box, Known, Rule, search
+from .boxes import BOUNDS, ENDLESS, Box, Known, Range, Rule, search
 from .claims import Claims, Explanation, Verdict
 from .explanations import LETTERS, NUMBERS, Case, explanation, merged, order, spans
 from .identities import AS_MANY_BATCHES, SAMPLERS, UNPLANNED, UPDATES, Sampler, Updates, frameworks, in_versions
+from .raw_samples import repeats
 
 SOURCES = {"default": -4.0, "user": 0.0, "timestamps": 2.0, "config": 3.0, "counted": 5.0, "log": 6.0}
 """How hard it is to let a claim go, by where it comes from: what was printed was counted by the run itself."""
@@ -157,7 +158,7 @@ def _fits(
     statements: Sequence[Statement], framework: str | None, sampler: str | None, let_go: tuple[str, ...] = ()
 ) -> tuple[list[Explanation], int]:
     """All explanations that fit these statements, and how many boxes were looked at."""
-    ranges: dict[str, tuple[int, int]] = {}
+    ranges: dict[str, Range] = {}
     for s in statements:
         if s.name == "gpus_visible":
             continue
@@ -173,26 +174,26 @@ def _fits(
     if "num_samples" in claimed or "raw_samples" not in claimed:
         box.pop("R")
         if "repeats" not in claimed:
-            box["r"] = (1, 1)
+            box["r"] = _repeats(ranges)
     if "global_batch" not in claimed:
         box.pop("G")
-    unit = ranges.get("sampler_batch", (None, 0))[0]
-    visible = frozenset(s.low for s in statements if s.name == "gpus_visible")
-    parallel = ranges.get("sequence_parallel", (1, 1))[0]
+    unit = ranges.get("sampler_batch")
+    visible = frozenset(s.low for s in statements if s.name == "gpus_visible" and s.low == s.high)
+    parallel = ranges.get("sequence_parallel", (1, 1))
     samples = bool(claimed & {"num_samples", "raw_samples"})
     known = Known(claimed, samples, bool(claimed & COUNTS))
     common = {"named": bool(meant or _named(sampler)), "let_go": let_go, "visible": visible, "claimed": claimed}
     places = {rule: at for at, rule in enumerate(samplers)}
-    known_sampler = sampler is None or _named(sampler)
-    related = known_sampler and (samples or "batch_size" in claimed)
+    related = (sampler is None or _named(sampler)) and (samples or "batch_size" in claimed)
     unplanned = bool(meant) and meant[0] in UNPLANNED
     found: list[Explanation] = []
     tried = 0
     for variant in _variants(box, claimed, samples):
+        stepped = not variant.whole and "iters_planned" not in claimed
         for group, drop in _groups(samplers, ranges.get("drop_last"), box, unit, related and not unplanned):
             tails = _tails(group, meant, version)
             asked = claimed & {"updates_planned", "updates_per_epoch"}
-            for updates in _alike(tails) if asked else [tails]:
+            for updates in _alike(tails, whole=variant.whole) if asked else [tails]:
                 rule = Rule(
                     group[0],
                     drop,
@@ -200,6 +201,7 @@ def _fits(
                     unit,
                     parallel,
                     variant.whole,
+                    stepped,
                     unplanned,
                     related,
                 )
@@ -211,6 +213,13 @@ def _fits(
                 case = Case(rule, group, places, updates, filtered=variant.filtered, cycled=variant.cycled, **common)
                 found += [explanation(one, case) for one in boxes]
     return merged(found), tried
+
+
+def _repeats(ranges: dict[str, Range]) -> Range:
+    """How often the raw samples are repeated in the samples, where both are one number; else once."""
+    (n, last), (raw, last_raw) = ranges.get("num_samples", (1, 1)), ranges.get("raw_samples", (1, 1))
+    times = repeats(n, raw) if "raw_samples" in ranges and n == last and raw == last_raw else 1
+    return times, times
 
 
 COUNTS = frozenset({"iters_per_epoch", "iters_planned", "updates_per_epoch", "updates_planned"})
@@ -243,6 +252,11 @@ def _variants(box: Box, claimed: frozenset[str], samples: bool) -> Iterable[Vari
         yield Variant(box | {"C": (2, 10**5)}, cycled=True)
 
 
+def known_sampler(name: str) -> bool:
+    """Whether there is a rule for a sampler's class, with or without the module before it."""
+    return _named(name.split(".")[-1])
+
+
 def _named(sampler: str | None) -> bool:
     return sampler is not None and any(_is(sampler, rule) for rule in SAMPLERS)
 
@@ -266,7 +280,7 @@ def _groups(
     samplers: Sequence[Sampler],
     drop_last: tuple[int, int] | None,
     box: Box,
-    unit: int | None,
+    unit: Range | None,
     related: bool,
 ) -> Iterable[tuple[list[Sampler], bool]]:
     """Samplers of one formula together, and whether the loader drops the last batch; where that changes nothing it is
@@ -311,10 +325,11 @@ def _tails(group: Sequence[Sampler], meant: tuple[str, ...], version: tuple[int,
     return [rule for rule in own if not meant or in_versions(rule, version)] or own or list(UPDATES)
 
 
-def _alike(tails: Sequence[Updates]) -> list[list[Updates]]:
+def _alike(tails: Sequence[Updates], *, whole: bool) -> list[list[Updates]]:
     groups: dict[object, list[Updates]] = {}
     for rule in tails:
-        groups.setdefault((rule.run, rule.epoch), []).append(rule)
+        run = rule.run if whole or rule.capped is None else rule.capped
+        groups.setdefault((run, rule.epoch, whole or rule.carries), []).append(rule)
     return list(groups.values())
 
 

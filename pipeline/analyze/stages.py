@@ -12,6 +12,7 @@ import polars as pl
 
 from . import lr_periods, shapes
 from .plateaus import KEY, digits, plateaus
+from .stage_steps import by_update, counted
 
 COARSE, CLEAR = 4.0, 3.0  # a plateau this many times as long as its neighbour is no tread of the same ramp
 JUMP = 4.0  # a step this many times as high as both its neighbours parts two ramps
@@ -334,24 +335,8 @@ def scheduled(events: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def by_update(stages: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
-    """`found`, with stages that step with the optimizer: their rate changes every A iterations, A > 1."""
-    known = stages.join(
-        runs.select("run_id", "grad_accum"), left_on=KEY, right_on="run_id", how="left", maintain_order="left"
-    )
-    a = pl.col("grad_accum")
-    steps = ((pl.col("unit") == "iteration") & (pl.col("period") == a) & (a > 1)).fill_null(False)
-    return known.with_columns(
-        steps_per=pl.when(steps).then(pl.lit("update")).otherwise("steps_per"),
-        evidence=pl.when(steps)
-        .then(pl.format("the rate changes every {} iterations, and these are one update", "period"))
-        .otherwise("evidence"),
-        factor=pl.when(steps & (pl.col("shape") == "exponential")).then(pl.col("factor") ** a).otherwise("factor"),
-    ).drop("grad_accum")
-
-
 def table(points: pl.DataFrame, runs: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The rows of STAGES of the runs in `points`; `runs` (run_id, cycles, grad_accum) says which have cycles at all."""
+    """The rows of STAGES of the runs in `points`; `runs` says which have cycles, and what counters count."""
     if not points.height:
         return pl.DataFrame(schema={"run_id": pl.String})
     each = pl.col("said_line").is_not_null() & (pl.col("unit") == "epoch")
@@ -366,10 +351,12 @@ def table(points: pl.DataFrame, runs: pl.DataFrame, events: pl.DataFrame) -> pl.
         )
     )
     stages = repeated(segments)
-    turned = stages.join(runs.select("run_id", "cycles"), left_on=KEY, right_on="run_id", maintain_order="left")
+    turned = stages.join(
+        runs.select("run_id", "cycles", "counter", "grad_accum"), left_on=KEY, right_on="run_id", maintain_order="left"
+    )
     has = pl.col("cycles").is_not_null()
     return (
-        turned.filter(pl.len().over(KEY) <= ROWS)
+        counted(turned.filter(pl.len().over(KEY) <= ROWS))
         .with_columns(
             stage=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over(KEY),
             first_cycle=pl.when(has).then("first_cycle"),

@@ -150,13 +150,13 @@ def keyed(frame: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
     return frame.join(speaking.select("log_id", "log"), on="log_id").with_columns(key=key("log", "line")).sort("key")
 
 
-def cuts(rows: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame) -> pl.DataFrame:
+def cuts(rows: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame, again: pl.DataFrame) -> pl.DataFrame:
     """Where attempts begin: log, begun_by, attempt (1-based in the log), first_line, key, in order.
 
     At the log's begin (`log`), at each further `start` event (the first one too, if training rows stand before it), and
     where the counter falls back without one: there at the resume event between the two rows (`resume`), else behind
     the last record or closing event before the row (`counter`): what is announced between belongs to what begins.
-    `rows` and `events` come from `in_order` and `keyed`.
+    `rows` and `events` come from `in_order` and `keyed`; `again` are more rows like those of `falls`.
     """
     begins = speaking.select("log", first_line=pl.lit(1, pl.Int64), begun_by=pl.lit("log"))
     starts = (
@@ -173,7 +173,8 @@ def cuts(rows: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame) -> pl
     closing = events.filter(pl.col("kind").is_in(CLOSING)).select("key", said="key")
     between = pl.col("resume_key") > pl.col("before")
     fallen = (
-        falls(rows, known)
+        pl.concat([falls(rows, known).select(again.columns), again])
+        .sort("key")
         .join_asof(resumes, on="key", check_sortedness=False)
         .join_asof(closing, on="key", check_sortedness=False)
         .join_asof(rows.select("key", printed="key"), on="key", check_sortedness=False, allow_exact_matches=False)

@@ -14,11 +14,17 @@ from .options import DONE, NOTHING_READ, Talk, UsageError, app
 
 if TYPE_CHECKING:
     from ..analyze.claims import Claims, Explanation, Verdict
-    from ..analyze.derivation import Derivation, Place, Row
+    from ..analyze.derivation import Derivation, Place
+    from ..analyze.other_ranks import Row
 
 NOTHING = (
     "nothing to explain: give numbers, as in `trainqc explain --samples 1220 --batch-size 1 --grad-accum 8 --epochs 3 "
     "--iters-total 3672`, or see `trainqc explain --help`"
+)
+
+LITTLE = (
+    "Nothing follows from this alone. More would: --samples, --batch-size, --grad-accum, --world-size, --epochs, "
+    "--iters-per-epoch, --iters-total, --updates-total."
 )
 
 
@@ -47,7 +53,9 @@ def explain(
     if out is not None and not (out / "tables").exists():
         raise UsageError(f"--out {out}: no tables there; it names the output folder of an earlier run")
     paths = paths if out is None else (*paths, out)
-    step = span("at", at)[0] if at is not None else None
+    step, last = span("at", at) if at is not None else (None, None)
+    if step != last:
+        raise UsageError(f"--at {at}: wanted one step")
     told_too = numbers.claims()
     found = evidence(paths, run) if paths or run is not None else []
     every = [(name, both(told_too, claims)) for name, claims in found] if paths or run else [(None, told_too)]
@@ -75,7 +83,7 @@ def explained(name: str | None, claims: "Claims", step: int | None) -> tuple[dic
     if step is not None and first is not None and first.iters_planned is not None and step > first.iters_planned:
         raise UsageError(f"--at {step:,}: the run has {words.plural(first.iters_planned, 'iteration')}")
     content = as_dict(verdict) | ({"at": None if where is None else asdict(where)} if step is not None else {})
-    lines = [*told(derive(verdict)), *(told_place(step, where) if step is not None else ())]
+    lines = [*told(derive(verdict)), *unheard(claims), *(told_place(step, where) if step is not None else ())]
     if name is None:
         return content, lines
     return {"run": name} | content, [f"{words.one_line(name, 120)}", *lines, *unseen(verdict)]
@@ -84,7 +92,7 @@ def explained(name: str | None, claims: "Claims", step: int | None) -> tuple[dic
 def unseen(verdict: "Verdict") -> list[str]:
     """What the log looks the same for, whatever is true: GPUs that could be seen and are not counted as ranks."""
     first = verdict.explanations[0] if verdict.explanations else None
-    visible = [claim.low for claim in verdict.claims.of("gpus_visible")]
+    visible = [claim.low for claim in verdict.claims.of("gpus_visible") if claim.exact is not None]
     if first is None or first.world_size is None or not visible or visible[0] <= first.world_size:
         return []
     others = words.plural(visible[0] - first.world_size, "other GPU")
@@ -96,6 +104,15 @@ def unseen(verdict: "Verdict") -> list[str]:
         f"{words.plural(visible[0], 'GPU')} visible, {ranks} {how}. What the {others} did cannot be seen here: they "
         "may wait, serve others, or carry parts of one model that is split over them.",
     ]
+
+
+def unheard(claims: "Claims") -> list[str]:
+    """A sampler of which no rule is known: samples say nothing of iterations then."""
+    from ..analyze.solve import known_sampler
+
+    if claims.sampler is None or known_sampler(claims.sampler):
+        return []
+    return ["", f"How the sampler {words.one_line(claims.sampler, 60)} counts is not known here: samples do not tell."]
 
 
 def both(told_too: "Claims", found: "Claims") -> "Claims":
@@ -188,6 +205,8 @@ def told(seen: "Derivation") -> list[str]:
     ):
         if items:
             lines += ["", title, *(f"  - {item}" for item in items)]
+    if not (seen.steps or seen.others or seen.proved):
+        lines += ["", LITTLE]
     if seen.would_decide:
         lines += ["", f"Would decide: {words.listed(seen.would_decide)}."]
     return [words.one_line(line, 1000) if not line.startswith(" ") else kept(line) for line in lines]

@@ -16,6 +16,7 @@ def schedule(tables: RunTables, cite: Citations, rates: Picture | None = None) -
     columns = [
         ("stage", "r", lambda stage: words.count(stage["stage"]) if len(shown) > 1 else ""),
         ("iterations", "r", lambda stage: _span(stage, "first_iter", "last_iter")),
+        ("updates", "r", lambda stage: _span(stage, "first_update", "last_update")),
         ("cycles", "r", lambda stage: _span(stage, "first_cycle", "last_cycle")),
         ("epochs", "r", lambda stage: _span(stage, "first_epoch", "last_epoch")),
         ("learning rate", "l", _rates),

@@ -266,3 +266,71 @@ def test_the_sample_that_stops_early(read_sample: Callable[[str], dict[str, pl.D
     run = read_sample("early_stop")["runs"].row(0, named=True)
     assert (run["state"], run["ended_by"]) == ("finished", "early_stop")
     assert run["state_reason"] == "early stop at 42 of 600 iterations; the best epoch was 2, 5 epochs before (patience)"
+
+
+def told_of(planned: int, losses: Sequence[Sequence[float]]) -> Tables:
+    """`Learning schedule 1/planned` stands before the first of these turns."""
+    shelf = Shelf()
+    log = shelf.log("train.log", ["keras"])
+    turns_on(shelf, log, losses)
+    shelf.facts(log, "log", 1, cycles_planned=planned)
+    return shelf.tables()
+
+
+def test_cycles_that_the_log_plans() -> None:
+    """40 of 200 schedules are done: the plan is that of all, and the run is not finished."""
+    tables = told_of(200, one_model(40, 10, 120.0, 0.005, 1))
+    run = tables.runs.row(0, named=True)
+    names = ("cycles", "cycles_planned", "epochs_done", "iters_done", "iters_planned", "ended_by")
+    assert [run[name] for name in names] == [40, 200, 400.0, 115_200, 576_000, None]
+    assert run["state"] != "finished"
+    claims = tables.claims.filter(pl.col("name") == "cycles")
+    assert claims.select("low", "high", "source", "line").rows() == [(200, 200, "log", 1)]
+    assert any("40 of 200 planned cycles" in caveat for caveat in run["caveats"])
+
+
+def test_the_first_of_the_cycles_that_the_log_plans() -> None:
+    """Nothing began again yet: the plan is told all the same."""
+    run = told_of(200, one_model(1, 4, 120.0, 0.005, 1)).runs.row(0, named=True)
+    assert (run["cycles"], run["cycles_planned"], run["iters_planned"]) == (None, 200, 576_000)
+
+
+@pytest.mark.parametrize("planned", [5, 39])
+def test_planned_cycles_that_are_fewer_than_those_begun(planned: int) -> None:
+    """What is counted so cannot be these turns."""
+    run = told_of(planned, one_model(40, 10, 120.0, 0.005, 1)).runs.row(0, named=True)
+    assert (run["cycles"], run["cycles_planned"], run["iters_planned"]) == (40, None, 115_200)
+
+
+def test_new_models_are_no_planned_cycles() -> None:
+    """`Schedule 1/5` before five models of their own: each has its own plan."""
+    runs = told_of(5, new_models(5, 10, 4.0, 0.02, 2)).runs
+    assert runs["cycles_planned"].to_list() == [None] * 5
+    assert runs["iters_planned"].to_list() == [2880] * 5
+
+
+def one_epoch_each(losses: Sequence[float], steps: int | None, headers: Sequence[int]) -> Tables:
+    """`Epoch 1/1` and one line (verbose=2), again and again; `headers`: the turns before which that line stands."""
+    shelf = Shelf()
+    log = shelf.log("train.log", ["keras"])
+    turns_on(shelf, log, [[loss] for loss in losses], steps=steps, planned=1)
+    for turn in headers:
+        shelf.facts(log, "log", 2 * turn + 1, epochs_planned=1)
+    return shelf.tables()
+
+
+@pytest.mark.parametrize("steps", [48, None])
+def test_epochs_of_one_that_come_again(steps: int | None) -> None:
+    """100 × fit(epochs=1): the counter never falls, the line `Epoch 1/1` tells; also where no steps are printed."""
+    tables = one_epoch_each(falling(START, 0.1, 100, 40.0, 0.005, 1), steps, range(100))
+    run = tables.runs.row(0, named=True)
+    assert tables.runs.height == 1
+    assert [run[name] for name in ("cycles", "epochs_done", "epochs_planned")] == [100, 100.0, 1]
+    assert run["iters_done"] == (4800 if steps else None)
+    assert "99 times and the model goes on" in tables.findings["message"][0]
+
+
+def test_a_line_that_is_printed_twice_is_no_cycle() -> None:
+    """Without `Epoch 1/1` between them two equal records are one epoch's."""
+    run = one_epoch_each([2.0, 1.9, 1.8], 48, [0]).runs.row(0, named=True)
+    assert (run["cycles"], run["epochs_done"]) == (None, 1.0)

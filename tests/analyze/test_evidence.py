@@ -159,3 +159,23 @@ def test_samples_counted_by_a_bar(shelf: Shelf) -> None:
     shelf.facts(log, "log", 1, num_samples=6000)
     shelf.bar(log, [(64, 1.0), (6000, 63.0)], 6000, line=2)
     assert claims(shelf, "iters_planned", "iters_per_epoch") == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "more", "found"),
+    [
+        (610, {}, [("repeated", "info", "the data set is repeated 2 times: 1,220 samples of 610 raw ones", 90)]),
+        (1220, {}, []),
+        (1500, {}, [("filtered", "info", "1,220 of 1,500 raw samples are left: filtered or packed, 280 fewer", 90)]),
+        (400, {"repeats": 4}, [("filtered", "info", "1,220 of 1,600 samples are left (4 times 400 raw ones): ", 90)]),
+        (1000, {}, [("samples_unlike", "warning", "1,220 samples of 1,000 raw ones: the rows were cut into", 90)]),
+        (300, {"repeats": 4}, [("samples_unlike", "warning", "1,220 samples of 300 raw ones, 4 times: the rows", 90)]),
+    ],
+)
+def test_raw_samples_beside_others(shelf: Shelf, sa2va: str, raw: int, more: dict[str, int], found: object) -> None:
+    """A log that states rows of a file and samples of the loader: what became of them, on its line."""
+    shelf.facts(sa2va, "log", 90, raw_samples=raw, **more)
+    codes = ["repeated", "filtered", "samples_unlike"]
+    seen = shelf.tables().findings.filter(pl.col("code").is_in(codes))
+    rows = seen.select("code", "severity", "message", "line").rows()
+    assert [(c, s, m[: len(f[2])], n) for (c, s, m, n), f in zip(rows, found, strict=True)] == found

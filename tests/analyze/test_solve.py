@@ -224,3 +224,33 @@ def test_places_do_not_matter() -> None:
 def test_absurd_numbers_cost_no_more(numbers: dict[str, int | tuple[int, int]]) -> None:
     """Any input is settled with a bounded number of candidates."""
     assert ask(**numbers).candidates < 20_000
+
+
+def test_max_steps_overrules_the_epochs() -> None:
+    """20 updates beside 3 epochs: the Trainer stops at the updates."""
+    numbers = {"num_samples": 1221, "batch_size": 4, "grad_accum": 8, "world_size": 1, "epochs_planned": 3}
+    verdict = ask("huggingface", **numbers, updates_planned=20)
+    first = verdict.explanations[0]
+    assert (names(verdict), first.inside, first.iters_planned) == (["epochs_planned"], True, 160)
+
+
+def test_a_range_of_what_the_sampler_fills_up_to() -> None:
+    """P from 4 to 8: 1,224 iterations fit (P = 6 or 8), 1,229 do not; nothing is counted with the low end alone."""
+    numbers = {"num_samples": 1220, "batch_size": 1, "grad_accum": 8, "world_size": 1, "sampler_batch": (4, 8)}
+    xtuner = {"framework": "xtuner", "sampler": "LengthGroupedSampler"}
+    verdict = ask(**xtuner, **numbers, iters_per_epoch=1224)
+    assert (verdict.verdict, verdict.explanations[0].padded_samples_per_epoch) == ("consistent", None)
+    assert ask(**xtuner, **numbers, iters_per_epoch=1229).verdict == "contradicted"
+    assert ask(**xtuner, **numbers).explanations[0].ranges["iters_per_epoch"] == (1220, 1227)
+    exact = ask(**xtuner, **numbers | {"sampler_batch": 6}).explanations[0]
+    assert (exact.iters_per_epoch, exact.padded_samples_per_epoch) == (1224, 4)
+
+
+def test_a_range_of_ranks_that_share_a_sample() -> None:
+    """Eight ranks, one to four of which share a sample: two to eight groups, 153 to 610 iterations."""
+    numbers = {"num_samples": 1220, "batch_size": 1, "grad_accum": 8, "world_size": 8, "sequence_parallel": (1, 4)}
+    xtuner = {"framework": "xtuner", "sampler": "SequenceParallelSampler"}
+    first = ask(**xtuner, **numbers).explanations[0]
+    assert (first.ranges["iters_per_epoch"], first.global_batch) == ((153, 610), None)
+    assert ask(**xtuner, **numbers, iters_per_epoch=305).verdict == "consistent"
+    assert ask(**xtuner, **numbers, iters_per_epoch=611).verdict == "contradicted"

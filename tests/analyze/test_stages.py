@@ -55,8 +55,14 @@ def by_epoch(rates: Sequence[float], per_epoch: int = 100, show: Callable[[float
 
 
 RUNS = pl.DataFrame(
-    {"run_id": ["a-1"], "cycles": [None], "grad_accum": [None]},
-    schema={"run_id": pl.String, "cycles": pl.Int32, "grad_accum": pl.Int64},
+    {"run_id": ["a-1"], "cycles": [None], "grad_accum": [None], "counter": [None], "format": ["mmengine"]},
+    schema={
+        "run_id": pl.String,
+        "cycles": pl.Int32,
+        "grad_accum": pl.Int64,
+        "counter": pl.String,
+        "format": pl.String,
+    },
 )
 SILENT = pl.DataFrame(schema={"log_id": pl.String, "kind": pl.String, "message": pl.String, "line": pl.Int64})
 

@@ -1,6 +1,7 @@
 """Bars that count updates: those of the Hugging Face Trainer, whose header states the total."""
 
 from tables_by_hand import Shelf
+from trainqc.pipeline.tables import METRICS
 
 HEADER = {"num_samples": 7625, "epochs_planned": 25, "batch_size": 4, "total_batch_size": 16, "grad_accum": 4}
 
@@ -95,3 +96,30 @@ def test_updates_that_the_user_states(shelf: Shelf) -> None:
     shelf.bar(log, [(0, 0.0), (40, 40.0), (80, 80.0)], 117)
     run = shelf.run(values={"updates_planned": 117, "grad_accum": 8})
     assert (run["updates_done"], run["updates_planned"], run["iters_done"], run["s_per_iter"]) == (80, 117, None, 0.125)
+
+
+def rates(shelf: Shelf, accumulated: int) -> dict[str, object]:
+    """The stage of 100 updates in which a bar's rate falls linearly to zero, shown at every tenth."""
+    log = shelf.log("a.txt", ["tqdm"])
+    header(shelf, log, 1, 100, grad_accum=accumulated, total_batch_size=4 * accumulated, epochs_planned=1)
+    shown = range(10, 100, 10)
+    shelf.bar(log, [(n, float(n)) for n in shown], 100, line=7)
+    row = {"log_id": log, "line": 7, "piece": 0, "format": "tqdm", "name": "lr", "printed_name": "lr"}
+    shelf.add(METRICS, [row | {"redraw": k, "value": round(1e-3 * (1 - n / 100), 9)} for k, n in enumerate(shown)])
+    return shelf.tables().stages.row(0, named=True)
+
+
+def test_a_schedule_of_a_bar_that_counts_updates(shelf: Shelf) -> None:
+    """It steps with the updates, and lies where the bar counts: iterations are not known."""
+    stage = rates(shelf, 4)
+    assert (stage["kind"], stage["shape"], stage["steps_per"]) == ("decay", "linear", "update")
+    assert (stage["first_update"], stage["last_update"]) == (1, 90)
+    assert (stage["first_iter"], stage["last_iter"]) == (None, None)
+    assert "updates" in str(stage["evidence"])
+
+
+def test_a_schedule_where_each_update_is_an_iteration(shelf: Shelf) -> None:
+    """With A = 1 it lies at the same iterations."""
+    stage = rates(shelf, 1)
+    assert (stage["steps_per"], stage["first_update"], stage["first_iter"]) == ("update", 1, 1)
+    assert (stage["last_update"], stage["last_iter"]) == (90, 90)
