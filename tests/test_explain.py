@@ -30,6 +30,18 @@ def test_the_board(capsys: pytest.CaptureFixture[str]) -> None:
     assert "4 (claimed)" in out
 
 
+@pytest.mark.parametrize(
+    ("updates", "named"), [(117, ("4.52 to 5)",)), (114, ("transformers 4.47 to 4.51)", "transformers up to 4.46)"))]
+)
+def test_versions_that_plan_otherwise(updates: int, named: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The updates of a run tell the version of the Trainer, and the board names it."""
+    numbers = ["--samples", "1221", "--batch-size", "4", "--grad-accum", "8", "--epochs", "3"]
+    _, out, _ = asked(capsys, *numbers, "--updates-total", str(updates), "--framework", "transformers")
+    (step,) = (line for line in out.splitlines() if f" = {updates} updates: " in line)
+    assert all(version in step for version in named)
+    assert step.count("transformers") == len(named)
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Exactly five keys; explanations with the promised ones, the best first."""
     content = answer(capsys, *SA2VA, "--world-size", "4")

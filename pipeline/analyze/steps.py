@@ -116,7 +116,8 @@ def _of_updates(one: Explanation) -> Iterable[str]:
         yield f"{t:,} / {a:,} = {many(u, 'update')}{each}{over}."
     elif u is not None:
         formula = " or ".join(dict.fromkeys(tail.formula for tail in tails))
-        yield f"{formula} = {many(u, 'update')}: {', or '.join(dict.fromkeys(tail.tail for tail in tails))}."
+        said = (f"{tail.tail} ({tail.versions})" for tail in tails)
+        yield f"{formula} = {many(u, 'update')}: {', or '.join(said)}."
     elif span:
         yield f"{t:,} / {a:,} = {t / a:,.2f}: {span[0]:,} … {span[1]:,} updates."
         for tail in tails:
