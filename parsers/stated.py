@@ -305,8 +305,9 @@ TRAINING_WORDS = (
     r"optim|optimizer|optimization|run|runtime|experiment|distributed|system|hydra|lr_scheduler|schedule|settings)"
     r"(?:\.|$))*$"
 )
-DEEPSPEED = {"train batch size": "total_batch_size"}
-"""What names mean in DeepSpeed's dumps: its train_batch_size is the batch of an update, over all ranks."""
+DEEPSPEED = {"train batch size": "total_batch_size", "dataloader drop last": "engine_loader_drop_last"}
+"""What names mean in DeepSpeed's dumps: its train_batch_size is the batch of an update, over all ranks; its loader is
+the one that the engine makes where it is given data, and most programs bring their own."""
 
 ULTRALYTICS = {"batch": "batch_size", "nbs": "nominal_batch_size"}
 NEAR_LINES = 100
