@@ -398,7 +398,7 @@ def facts(rows: pl.DataFrame, name: str | pl.Expr, value: pl.Expr, source: str) 
 NO_EVENTS = pl.DataFrame(schema={"log": pl.UInt32, "line": pl.Int64})
 
 
-def event(rows: pl.DataFrame, kind: str | pl.Expr, message: pl.Expr, **counts: pl.Expr | None) -> pl.DataFrame:
+def event(rows: pl.DataFrame, kind: str | pl.Expr, message: pl.Expr, **counts: pl.Expr) -> pl.DataFrame:
     """Rows of `events` from rows with `log`, `line` and mostly `logged_at`. counts: `epoch`, `global_iter`; a number
     that is too large for its column is null."""
     if not rows.height:
@@ -410,7 +410,7 @@ def event(rows: pl.DataFrame, kind: str | pl.Expr, message: pl.Expr, **counts: p
         *(["logged_at"] if "logged_at" in rows.columns else []),
         kind=pl.lit(kind) if isinstance(kind, str) else kind,
         message=message,
-        **{name: count.cast(types[name], strict=False) for name, count in counts.items() if count is not None},
+        **{name: count.cast(types[name], strict=False) for name, count in counts.items()},
     )
 
 

@@ -315,12 +315,11 @@ class Batches:
         rows = bars.without_jumps(rows, resumed)
         turns = bars.turns(rows)
         chosen = bars.spoken_turns(turns, bars.speaking_bars(turns, stated), stated, resumed)
-        again = speaking.join(bar_cycles.restarted(chosen).select("log").unique(), on="log", how="semi")
-        cycled = cycles.EMPTY
-        chosen = bar_cycles.whole(chosen)
+        again, chosen, cycled = bar_cycles.restarted(chosen), bar_cycles.whole(chosen), cycles.EMPTY
         if again.height:
-            printed = losses.values(self.parsed["metrics"], again).collect(engine="streaming")
-            chosen, cycled = bar_cycles.judged(chosen, timeline.keyed(printed, again), events, speaking)
+            logs = speaking.join(again, on="log", how="semi")
+            printed = timeline.keyed(losses.values(self.parsed["metrics"], logs).collect(engine="streaming"), logs)
+            chosen, cycled = bar_cycles.judged(chosen, again, printed, events, speaking)
         return chosen, bars.paced(rows, chosen), bars.rates(rows, chosen), cycled
 
 

@@ -114,7 +114,6 @@ def _read_all(
     """Read what is planned, while the search for more goes on."""
     to_read = Progress(0, 0, 0, 0)
     aside: list[Log] = []
-    unopened: list[pl.DataFrame] = []
     fingerprints: dict[str, str] = {}
     done = Ingested()
     running: dict[Future[Worked], Batch] = {}
@@ -134,8 +133,9 @@ def _read_all(
     def batches_of(plan: Plan) -> Iterator[Batch]:
         nonlocal done, to_read
         done = done.plus(_planned(plan))
-        unopened.append(plan.unopened)
         writer.drop_logs(plan.replaced)
+        if plan.unopened.height:
+            writer.write(writer.new_part(), {"logs": plan.unopened.with_columns(**ZEROS)})
         if not plan.to_read:
             return
         writer.prepare()
@@ -161,7 +161,6 @@ def _read_all(
             collect(jobs)
             running[pool.submit(_work, batch, writer, formats)] = batch
         collect(0)
-    _write_unopened(writer, unopened)
     writer.drop_logs(_moved(known, fingerprints))
     return done
 
@@ -174,12 +173,6 @@ def _planned(plan: Plan) -> Ingested:
         left_out=int((status == "left_out").sum()),
         unreadable=int((status == "unreadable").sum()),
     )
-
-
-def _write_unopened(writer: Writer, unopened: list[pl.DataFrame]) -> None:
-    rows = pl.concat(unopened) if unopened else pl.DataFrame()
-    if rows.height:
-        writer.write(writer.new_part(), {"logs": rows.with_columns(**ZEROS)})
 
 
 def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:

@@ -1,4 +1,9 @@
-"""What a table is: columns with type, unit and meaning, declared as text; and how a frame takes its form."""
+"""What a table is: columns with type, unit and meaning, declared as text; and how a frame takes its form.
+
+A table is declared one column a line (`name  type  unit  meaning`), because this text is the contract: it is what the
+Parquet field metadata carry and what the documentation prints. `·` stands for "no unit"; a type with `!` has a value in
+every row that a parser gives.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property

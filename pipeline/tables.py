@@ -1,8 +1,6 @@
 """Every table: its columns with type, unit and meaning, and the version of its contract.
 
-A table is declared as text, one column a line (`name  type  unit  meaning`), because this text is the contract:
-it is what the Parquet field metadata carry and what the documentation prints. `·` stands for "no unit"; a type with `!`
-has a value in every row that a parser gives. Columns may be added; one that stands here stays as it is.
+Columns may be added; one that stands here stays as it is. `table` tells how they are declared.
 """
 
 import polars as pl

@@ -19,7 +19,7 @@ from trainqc.pipeline import ingest as room
 from trainqc.pipeline.chunks import read_chunks
 from trainqc.pipeline.discover import discover
 from trainqc.pipeline.ingest import Ingested, ingest
-from trainqc.pipeline.store import Store
+from trainqc.pipeline.store import Store, Writer
 from trainqc.pipeline.tables import PARSED, TABLES
 
 LINE = (
@@ -264,15 +264,38 @@ def test_reading_begins_while_the_search_goes_on(logs: Path, out: Path, monkeypa
         return load(batch)
 
     def search(paths: list[Path], *, out: Path, at_once: int) -> Iterator[pl.DataFrame]:
-        first, rest = discover(paths, out=out).head(1), discover(paths, out=out).slice(1)
-        yield first
+        found = discover(paths, out=out)
+        yield found.head(1)
         assert begun.wait(60)
-        yield rest
+        yield found.slice(1)
 
     monkeypatch.setattr(room, "load", load_first)
     monkeypatch.setattr(room, "portions", search)
     assert counts(read(logs, out=out)) == (3, 3, 0)
     assert records(out) == {"a/train.log": 3, "b/train.log": 4, "c.log": 5}
+
+
+def test_what_is_left_out_stays_told_within_a_long_command(
+    logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each commit of a command holds what was left out: a killed one does not take it away."""
+    (logs / "a.png").write_bytes(b"x")
+    read(logs, out=out)
+    for name in ("a/train.log", "b/train.log", "c.log"):
+        (logs / name).write_text(log(6))
+    commit, told = Writer.commit, []
+
+    def commits(writer: Writer) -> int:
+        number = commit(writer)
+        told.append("*.png" in statuses(out))
+        return number
+
+    monkeypatch.setattr(Writer, "commit", commits)
+    monkeypatch.setattr(room, "COMMIT_EVERY_S", -1.0)
+    monkeypatch.setattr(batches, "BATCH_LOGS", 1)
+    read(logs, out=out)
+    assert len(told) > 2
+    assert all(told)
 
 
 def test_a_late_piece_is_counted(logs: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def restarted(chosen: pl.DataFrame) -> pl.DataFrame:
     whole = pl.len().over("log") == pl.col("nth").max().over("log")
     again = named.filter(whole & apart.all().over("log") & fell.any().over("log"))
     epoch = pl.col("named_epoch") + pl.col("zero_based").cast(pl.Int64)
-    return again.sort("log", "turn").with_columns(
+    ordered = again.sort("log", "turn").with_columns(
         key=timeline.key("log", "last_line"),
         line="last_line",
         epoch=epoch.cast(pl.Int32),
@@ -34,6 +34,7 @@ def restarted(chosen: pl.DataFrame) -> pl.DataFrame:
         train=pl.lit(value=True),
         fell=fell.fill_null(value=False),
     )
+    return ordered.sort("key")
 
 
 def borders(rows: pl.DataFrame) -> pl.DataFrame:
@@ -49,12 +50,10 @@ def whole(chosen: pl.DataFrame) -> pl.DataFrame:
 
 
 def judged(
-    chosen: pl.DataFrame, losses: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame
+    chosen: pl.DataFrame, rows: pl.DataFrame, losses: pl.DataFrame, events: pl.DataFrame, speaking: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`whole` with the attempts, cycle, base and begun_by of those that do, and the table of cycles. `losses` and
-    `events` come from `timeline.keyed`."""
-    rows = restarted(chosen)
-    rows = rows.sort("key")
+    """`whole` with the attempts, cycle, base and begun_by of those that do (`rows`, by `restarted`), and the table of
+    cycles. `losses` and `events` come from `timeline.keyed`."""
     cuts = borders(rows)
     turns = cycles.turns(timeline.in_attempts(rows, cuts), cuts, losses, events)
     found = cycles.judge(turns)
