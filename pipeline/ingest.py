@@ -1,8 +1,8 @@
 """Logs → parsed tables: which logs are new, batches of many of them through lines, match and store.
 
-A batch is about CHUNK_BYTES of text: thousands of small logs in one frame, or one piece of a large log. Batches are
-worked on by `jobs` threads (polars and the file system release the interpreter); the pieces of one large log hand their
-`State` on, and only that waits.
+A batch is about CHUNK_BYTES of text: thousands of small logs in one frame, or one piece of a large log. The caller's
+thread searches and reads, one batch ahead; `jobs` threads work on batches (polars releases the interpreter). The pieces
+of one large log hand their `State` on, and only that waits.
 """
 
 import os
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from threading import Lock
 
 import polars as pl
 
@@ -111,20 +110,23 @@ def _read_all(
     on_progress: Callable[[Progress], None] | None,
     known: pl.DataFrame,
 ) -> Ingested:
-    """Read what is planned, while the search for more goes on."""
+    """Read what is planned, while the search for more goes on.
+
+    Search and reading share one thread: two would hand the interpreter to and fro at each call of the file system, of
+    which ten thousand small logs need sixty thousand.
+    """
     to_read = Progress(0, 0, 0, 0)
     aside: list[Log] = []
     fingerprints: dict[str, str] = {}
     done = Ingested()
-    running: dict[Future[Worked], Batch] = {}
+    running: dict[Future[Ingested], Batch] = {}
     committed = time.monotonic()
 
     def collect(until: int) -> None:
         nonlocal done
         while len(running) > until:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                batch, (one, streams) = running.pop(future), future.result()
-                aside.extend(streams)
+                batch, one = running.pop(future), future.result()
                 fingerprints.update(zip((log.log_id for log in batch.logs), batch.fingerprints, strict=True))
                 done = done.plus(one)
                 if on_progress:
@@ -138,18 +140,18 @@ def _read_all(
             writer.write(writer.new_part(), {"logs": plan.unopened.with_columns(**ZEROS)})
         if not plan.to_read:
             return
-        writer.prepare()
         total = sum(log.bytes for log in plan.to_read)
         to_read = Progress(0, to_read.bytes_total + total, 0, to_read.logs_total + len(plan.to_read))
         at_once = batch_bytes(total, jobs)
         small, large = by_size(plan.to_read)
         yield from streamed(large, writer, at_once)
-        yield from batches(small, writer, at_once)
+        for batch in batches(small, writer, at_once):
+            aside.extend(load(batch))
+            yield batch
 
     def all_batches() -> Iterator[Batch]:
         for plan in plans:
             yield from batches_of(plan)
-        collect(0)  # now it is known which of them have to be streamed
         yield from streamed(aside, writer, batch_bytes(sum(log.bytes for log in aside), jobs))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
@@ -158,8 +160,12 @@ def _read_all(
                 collect(0)
                 writer.commit()
                 committed = time.monotonic()
-            collect(jobs)
+            collect(max(1, jobs) - 1)
             running[pool.submit(_work, batch, writer, formats)] = batch
+            if len(running) >= jobs:
+                writer.prepare()
+        if running:
+            writer.prepare()
         collect(0)
     writer.drop_logs(_moved(known, fingerprints))
     return done
@@ -186,20 +192,9 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
 # ── one batch ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-LOADING = Lock()
-"""One thread opens logs at a time: several would hand the interpreter to and fro at each of ten thousand files."""
-
-Worked = tuple[Ingested, list[Log]]
-"""What a batch came to, and its logs that have to be read as streams."""
-
-
-def _work(batch: Batch, writer: Writer, formats: Formats) -> Worked:
+def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     try:
-        aside: list[Log] = []
-        if not batch.chunks:  # pieces come read
-            with LOADING:
-                aside = load(batch)
-        return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested(), aside
+        return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested()
     except BaseException as error:
         for future in (batch.after, batch.counted):
             if future is not None and not future.done():
@@ -209,32 +204,26 @@ def _work(batch: Batch, writer: Writer, formats: Formats) -> Worked:
 
 def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     begins = bool(batch.chunks) and batch.chunks[0].first
+    logs = _as_rows(batch.logs)
     lines = split(batch.chunks)
     batch.chunks = []  # their text is in `lines` now
     claims = match.claim(lines, formats)
     state = batch.before.result() if batch.before is not None else match.State()
     if batch.after is not None:
-        batch.after.set_result(match.advance(claims, formats, state, batch.logs[0].modified_at))
-    anchors = pl.DataFrame(
-        {"log": range(len(batch.logs)), "modified_at": [log.modified_at for log in batch.logs]},
-        schema={"log": pl.UInt32, "modified_at": pl.Datetime("us", "UTC")},
-    )
-    settled = match.settle(claims, formats, state, anchors)
-    ids = pl.Series("log_id", [log.log_id for log in batch.logs], dtype=pl.String)
+        batch.after.set_result(match.advance(claims, formats, state, logs["modified_at"][0]))
+    settled = match.settle(claims, formats, state, logs.select("modified_at").with_row_index("log"))
+    ids = logs["log_id"]
     tables = {name: _with_ids(frame, ids, coded=name in LONG) for name, frame in settled.tables.items()}
     tables["issues"] = _with_ids(settled.issues, ids)
     tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
     if begins:
-        names = pl.DataFrame(
-            {"log_id": ids, "path": [log.path for log in batch.logs]}, schema_overrides={"path": pl.String}
-        )
-        tables["facts"] = pl.concat([tables["facts"], facts_of_names(names)], how="diagonal_relaxed")
+        tables["facts"] = pl.concat([tables["facts"], facts_of_names(logs.select("log_id", "path"))], how="diagonal_relaxed")
     tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:
             masked = mask(tables[name], (column,))
             tables[name] = masked.with_columns(pl.col(column).str.head(characters)) if characters else masked
-    tables["logs"] = _log_rows(batch, settled, claims)
+    tables["logs"] = _log_rows(batch, logs, settled, claims)
     writer.write(batch.part, tables)
     finished = 0 if batch.tally is not None and not tables["logs"].height else len(batch.logs)
     return Ingested(
@@ -252,7 +241,7 @@ def _with_ids(frame: pl.DataFrame, ids: pl.Series, *, coded: bool = False) -> pl
     return frame.drop("log").insert_column(0, named)
 
 
-def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
+def _log_rows(batch: Batch, logs: pl.DataFrame, settled: match.Settled, claims: match.Claims) -> pl.DataFrame:
     """Rows of `logs`; for a large log only with its last piece, over all of them."""
     progress = settled.tables.get("progress")
     records = _count(progress) if progress is not None else pl.DataFrame(schema={"log": pl.UInt32, "records": pl.Int64})
@@ -282,7 +271,7 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
             {"log": [0], "codes": [sorted(tally.codes)]}, schema={"log": pl.UInt32, "codes": pl.List(pl.String)}
         )
     numbers = range(len(batch.logs))
-    rows = _as_rows(batch.logs).with_columns(
+    rows = logs.with_columns(
         log=pl.int_range(pl.len(), dtype=pl.UInt32),
         fingerprint=pl.Series(batch.fingerprints, dtype=pl.String),
         compression=pl.Series(batch.compressions, dtype=pl.String),
@@ -301,11 +290,10 @@ def _log_rows(batch: Batch, settled: match.Settled, claims: match.Claims) -> pl.
 
 
 def _as_rows(logs: list[Log]) -> pl.DataFrame:
-    names = ("log_id", "root", "path", "bytes", "modified_at", "owner", "bytes_before")
-    return pl.DataFrame(
-        {name: [getattr(log, name) for log in logs] for name in names},
-        schema={name: LOGS.schema[name] for name in names},
-    )
+    names = ("log_id", "root", "path", "bytes", "owner", "bytes_before")
+    rows = {name: pl.Series([getattr(log, name) for log in logs], dtype=LOGS.schema[name]) for name in names}
+    modified_us = pl.Series([log.modified_us for log in logs], dtype=pl.Int64)
+    return pl.DataFrame({**rows, "modified_at": modified_us.cast(LOGS.schema["modified_at"])})
 
 
 def _count(progress: pl.DataFrame) -> pl.DataFrame:

@@ -224,10 +224,14 @@ class Writer:
         self._lock = threading.RLock()
         self._counter = count(1)
         self._staging = store.home / "staging"
+        self._prepared = False
 
     def prepare(self) -> None:
-        """Load beside the caller's work what the first `write` needs (0.15 s, most of it outside the interpreter)."""
-        threading.Thread(target=load).start()
+        """Load beside the caller's work what the first `write` needs: 0.15 s, which a caller that reads small files
+        does well to begin when its threads have enough to do."""
+        if not self._prepared:
+            self._prepared = True
+            threading.Thread(target=load).start()
 
     def new_part(self) -> str:
         """A part (or group) name that this store has never used."""
