@@ -11,7 +11,7 @@ from typing import BinaryIO
 import polars as pl
 
 from . import match
-from .chunks import CHUNK_BYTES, Chunk, compression, open_text, read_chunks
+from .chunks import CHUNK_BYTES, Chunk, Joined, compression, join, open_text, read_chunks
 from .encoding import encoding_of, to_utf8
 from .store import Writer
 
@@ -37,7 +37,8 @@ class Log:
 
 @dataclass
 class Batch:
-    """Chunks of several whole logs, or one piece of a large log with the state that the piece before it leaves."""
+    """Several whole logs, whose text is `joined` or in `chunks`; or one piece of a large log, a chunk, with the state
+    that the piece before it leaves."""
 
     logs: list[Log]
     chunks: list[Chunk]
@@ -48,6 +49,7 @@ class Batch:
     after: "Future[match.State] | None" = None
     tally: "Tally | None" = None
     counted: "Future[None] | None" = None
+    joined: Joined | None = None
     unread: list[tuple[Log, str, str]] = field(default_factory=list)  # with status and message
 
 
@@ -146,10 +148,16 @@ def batches(logs: list[Log], writer: Writer, at_once: int) -> Iterator[Batch]:
 
 
 def load(batch: Batch) -> list[Log]:
-    """Read the batch's logs into its chunks. Returns the logs that have to be read as streams: compressed ones, and
+    """Read the batch's logs into its text. Returns the logs that have to be read as streams: compressed ones, and
     those whose size is another now."""
     planned, batch.logs = batch.logs, []
     aside: list[Log] = []
+    batch.joined = join(_opened(planned, batch, aside))
+    return aside
+
+
+def _opened(planned: list[Log], batch: Batch, aside: list[Log]) -> Iterator[bytes]:
+    """The text of each log; what else is to be said of it goes into the batch."""
     for log in planned:
         try:
             data = _whole(log)
@@ -161,10 +169,9 @@ def load(batch: Batch) -> list[Log]:
             batch.unread.append((log, *_why_not(error)))
             continue
         batch.fingerprints.append(_fingerprint(log.bytes, data[:END_BYTES] + data[-END_BYTES:]))
-        batch.chunks.append(Chunk(len(batch.logs), data, first=True, last=True))
         batch.compressions.append(None)
         batch.logs.append(log)
-    return aside
+        yield data
 
 
 def _whole(log: Log) -> bytes | None:

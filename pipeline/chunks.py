@@ -4,7 +4,8 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -42,6 +43,47 @@ class Chunk:
     last: bool
     issues: tuple[str, ...] = ()
     encoding: Encoding | None = None
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Whole logs in one text, where a line end follows each that has none. `begins` and `sizes`: where each log stands;
+    `marked`: whether one of them begins with a byte-order mark."""
+
+    text: bytes
+    begins: list[int]
+    sizes: list[int]
+    marked: bool
+
+    def ends(self) -> list[int]:
+        """Where each log ends, its line end included."""
+        return [*self.begins[1:], len(self.text)] if self.begins else []
+
+    def chunks(self) -> "list[Chunk]":
+        """The logs as they are on disk."""
+        spans = enumerate(zip(self.begins, self.sizes, strict=True))
+        return [Chunk(log, self.text[at : at + size], first=True, last=True) for log, (at, size) in spans]
+
+
+def join(logs: Iterable[bytes]) -> Joined:
+    """Put logs behind each other as they come: each is copied while it is at hand and forgotten, which takes half the
+    time of `bytes.join`, for which all lie in memory twice."""
+    text = io.BytesIO()
+    begins, sizes, marked = [], [], False
+    for log in logs:
+        begins.append(text.tell())
+        sizes.append(len(log))
+        marked = marked or log.startswith(BOM_UTF8)
+        text.write(log)
+        if log and not log.endswith(b"\n"):
+            text.write(b"\n")
+    return Joined(text.getvalue(), begins, sizes, marked)
+
+
+def alone(log: bytes) -> Joined:
+    """One log, not copied where it ends with a line end."""
+    ended = log if log.endswith(b"\n") or not log else log + b"\n"
+    return Joined(ended, [0], [len(log)], log.startswith(BOM_UTF8))
 
 
 def compression(head: bytes) -> str | None:

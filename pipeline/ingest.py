@@ -194,7 +194,7 @@ def _moved(known: pl.DataFrame, fingerprints: dict[str, str]) -> list[str]:
 
 def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     try:
-        return _worked(batch, writer, formats) if batch.chunks or batch.unread else Ingested()
+        return _worked(batch, writer, formats) if batch.logs or batch.unread else Ingested()
     except BaseException as error:
         for future in (batch.after, batch.counted):
             if future is not None and not future.done():
@@ -203,10 +203,10 @@ def _work(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
 
 
 def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
-    begins = bool(batch.chunks) and batch.chunks[0].first
+    begins = all(chunk.first for chunk in batch.chunks)
     logs = _as_rows(batch.logs)
-    lines = split(batch.chunks)
-    batch.chunks = []  # their text is in `lines` now
+    lines = split(batch.chunks if batch.joined is None else batch.joined)
+    batch.chunks, batch.joined = [], None  # their text is in `lines` now
     claims = match.claim(lines, formats)
     state = batch.before.result() if batch.before is not None else match.State()
     if batch.after is not None:
@@ -217,7 +217,8 @@ def _worked(batch: Batch, writer: Writer, formats: Formats) -> Ingested:
     tables["issues"] = _with_ids(settled.issues, ids)
     tables["facts"] = mask_facts(tables["facts"]) if "facts" in tables else TABLES["facts"].empty()
     if begins:
-        tables["facts"] = pl.concat([tables["facts"], facts_of_names(logs.select("log_id", "path"))], how="diagonal_relaxed")
+        by_name = facts_of_names(logs.select("log_id", "path"))
+        tables["facts"] = pl.concat([tables["facts"], by_name], how="diagonal_relaxed")
     tables["sources"] = sources(settled, claims, ids, state)
     for name, (column, characters) in TEXTS.items():
         if name in tables:

@@ -10,12 +10,12 @@ see one line where a bar was redrawn 600,000 times.)
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from .chunks import LINE_BYTES, Chunk
+from .chunks import LINE_BYTES, Chunk, Joined, alone, join
 from .encoding import UTF8, Encoding, encoding_of, not_valid, to_utf8
 
 RAW_CHARACTERS = 480
@@ -70,35 +70,34 @@ ISSUE_SCHEMA = pl.Schema(
 # ── splitting ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def split(chunks: Sequence[Chunk]) -> Lines:
+def split(text: Sequence[Chunk] | Joined) -> Lines:
     """One frame of lines (schema LINES) for the chunks of a batch, each of another log, in their order.
 
     Invalid bytes are replaced in the log that has them (`bad_bytes`), NUL bytes are dropped (`nul_bytes`); nothing of
     the text is lost otherwise. Blank lines and redraws have no row: they count in `physical` alone.
     """
+    chunks = [] if isinstance(text, Joined) else list(text)
     notes: list[tuple[int, str, str]] = [
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
-    texts = [_ended(chunk.data) for chunk in chunks]
-    buffer = texts[0] if len(texts) == 1 else b"".join(texts)
-    odd = b"\0" in buffer or any(chunk.first and chunk.data.startswith(BOM_UTF8) for chunk in chunks)
-    cut = None if odd else _split(buffer)
+    joined = text if isinstance(text, Joined) else alone(chunks[0].data) if len(chunks) == 1 else join(_data(chunks))
+    cut = None if b"\0" in joined.text or joined.marked else _split(joined.text)
     if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
     else:
+        chunks = text.chunks() if isinstance(text, Joined) else chunks
         repaired = [_sound(chunk) for chunk in chunks]
         encodings = {chunk.log: encoding for chunk, (_, encoding, _) in zip(chunks, repaired, strict=True)}
         notes += [(chunk.log, *note) for chunk, (*_, odd) in zip(chunks, repaired, strict=True) for note in odd]
-        texts = [_ended(data) for data, _, _ in repaired]
-        cut = _split(b"".join(texts))
+        joined = join(data for data, _, _ in repaired)
+        cut = _split(joined.text)
     assert cut is not None, "repaired text is valid UTF-8"
     pieces, redrawn = cut
-    logs = [chunk.log for chunk in chunks]
-    plain = len(texts) == 1 and not redrawn
-    counts = [pieces.height] if plain else _counts(texts, pieces["text"], redrawn)
+    logs = [chunk.log for chunk in chunks] or range(len(joined.begins))
+    plain = len(joined.begins) == 1 and not redrawn
+    counts = [pieces.height] if plain else _counts(joined, pieces["text"], redrawn)
     physical = pl.DataFrame({"log": logs, "lines": counts}, schema={"log": pl.UInt32, "lines": pl.Int64})
-    texts.clear()
-    del buffer
+    del joined
     frame, long = _number(pieces, redrawn, physical)
     issues = pl.concat(
         [
@@ -123,20 +122,20 @@ def split(chunks: Sequence[Chunk]) -> Lines:
     )
 
 
-def _counts(texts: Sequence[bytes], lines: pl.Series, redrawn: bool) -> pl.Series:
-    """Lines of each text; `lines`: those of all texts. Where these are as long as the bytes, nothing was taken out of
-    them, and their lengths say where each text ends."""
-    ends = pl.Series([len(text) for text in texts], dtype=pl.Int64).cum_sum()
+def _data(chunks: Sequence[Chunk]) -> Iterator[bytes]:
+    return (chunk.data for chunk in chunks)
+
+
+def _counts(joined: Joined, lines: pl.Series, redrawn: bool) -> pl.Series:
+    """Lines of each log; `lines`: those of all logs. Where these are as long as the bytes, nothing was taken out of
+    them, and their lengths say where each log ends."""
+    ends = pl.Series(joined.ends(), dtype=pl.Int64)
     at = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
     if redrawn or not len(at) or at[-1] != ends[-1]:
-        return pl.Series([text.count(b"\n") for text in texts], dtype=pl.Int64)
+        spans = zip(joined.begins, joined.ends(), strict=True)
+        return pl.Series([joined.text.count(b"\n", begin, end) for begin, end in spans], dtype=pl.Int64)
     last = at.search_sorted(ends, side="right").cast(pl.Int64)
     return last - last.shift(1, fill_value=0)
-
-
-def _ended(data: bytes) -> bytes:
-    """The text with a line end, for the next log's text to begin a line."""
-    return data if data.endswith(b"\n") or not data else data + b"\n"
 
 
 def _sound(chunk: Chunk) -> tuple[bytes, Encoding, list[tuple[str, str]]]:
