@@ -16,7 +16,8 @@ from . import snapshots
 from .derive import Derived, derive
 from .detect import Formats
 from .discover import SETTINGS
-from .ingest import Ingested, Progress, usable_cores
+from .ingest import Ingested, Progress
+from .machine import usable_cores
 from .registry import formats as all_formats
 from .report.build import PLOTS, Built, build
 from .report.changes import Before

@@ -5,7 +5,6 @@ thread searches and reads, one batch ahead; `jobs` threads work on batches (pola
 of one large log hand their `State` on, and only that waits.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -329,22 +328,3 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.format("{} lines, no step, epoch or iteration counter found", "lines"))
     )
     return rows.with_columns(status=status, message=message)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use by affinity, cgroup and SLURM_CPUS_PER_TASK, at most 8."""
-    counts = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
-    for file, read in ((Path("/sys/fs/cgroup/cpu.max"), _cgroup_cores),):
-        try:
-            counts.append(read(file.read_text()))
-        except (OSError, ValueError):
-            continue
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if slurm.isdecimal():
-        counts.append(int(slurm))
-    return max(1, min(8, *counts))
-
-
-def _cgroup_cores(text: str) -> int:
-    quota, period = text.split()
-    return max(1, int(quota) // int(period))

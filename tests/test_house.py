@@ -150,6 +150,7 @@ EDGES = {
     *("discover", "chunks", "store", "ingest", "derive", "report/build", "report/reading", "api/__init__"),
     *(name.removeprefix("pipeline/") for name in CLI),
     "batches",  # reads logs into portions
+    "machine",  # asks what the process may use
     "commands",  # what the sub-commands do, called by cli
     "say",  # stdout and stderr, for cli
     "recognize",  # `trainqc formats LOG`: reads the first chunk of a log

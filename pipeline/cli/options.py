@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from ..machine import usable_cores
+
 if TYPE_CHECKING:
     from ..commands import Told
 
@@ -121,8 +123,6 @@ def given(logs: Sequence[Path]) -> list[Path]:
 
 
 def threads(jobs: int | None) -> int:
-    from ..ingest import usable_cores
-
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs {jobs}: wanted 1 or more")
     return jobs or usable_cores()
