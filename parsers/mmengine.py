@@ -375,6 +375,7 @@ ENVIRONMENT_NAMES = {
     "Distributed launcher": "launcher",
     "MMEngine": "framework_version",
 }
+ENVIRONMENT_LINE = r"^    (?P<name>[^ :-][^:]*): (?P<value>.+)$"
 NOTHING = ("None", "auto", "")
 
 
@@ -486,12 +487,10 @@ def _config_facts(region: pl.DataFrame) -> list[pl.DataFrame]:
 def _environment_facts(region: pl.DataFrame) -> list[pl.DataFrame]:
     if not region.height:
         return []
-    environment = (
-        region.with_columns(pl.col("text").str.extract_groups(r"^    (?P<name>[^ :-][^:]*): (?P<value>.+)$"))
-        .unnest("text")
-        .drop_nulls("name")
-        .filter(~pl.col("value").is_in(NOTHING))
-    )
+    lines = region.select(pl.col("text").unique())  # logs of one machine print the same lines
+    named = lines.with_columns(pl.col("text").str.extract_groups(ENVIRONMENT_LINE).alias("parts")).unnest("parts")
+    named = named.drop_nulls("name").filter(~pl.col("value").is_in(NOTHING))
+    environment = region.join(named, on="text", maintain_order="left")
     indices = pl.col("name").str.extract(r"^GPU ([0-9]+(?:,[0-9]+)*)$")
     gpus = environment.with_columns(gpus=indices.str.count_matches("[0-9]+")).drop_nulls("gpus")
     counts = gpus.group_by("log", "region", maintain_order=True).agg(pl.first("line"), pl.sum("gpus"))

@@ -45,15 +45,20 @@ class Chunk:
     encoding: Encoding | None = None
 
 
+ODD = (b"\0", b"\b", b"\r", b"\x1b", b"\x1c")
+"""Bytes that most logs do not have, and that take work where they stand."""
+
+
 @dataclass(frozen=True)
 class Joined:
     """Whole logs in one text, where a line end follows each that has none. `begins` and `sizes`: where each log stands;
-    `marked`: whether one of them begins with a byte-order mark."""
+    `marked`: whether one of them begins with a byte-order mark; `odd`: which of ODD stand in the text."""
 
     text: bytes
     begins: list[int]
     sizes: list[int]
     marked: bool
+    odd: frozenset[bytes]
 
     def ends(self) -> list[int]:
         """Where each log ends, its line end included."""
@@ -69,21 +74,23 @@ def join(logs: Iterable[bytes]) -> Joined:
     """Put logs behind each other as they come: each is copied while it is at hand and forgotten, which takes half the
     time of `bytes.join`, for which all lie in memory twice."""
     text = io.BytesIO()
-    begins, sizes, marked = [], [], False
+    begins, sizes, marked, odd = [], [], False, set[bytes]()
     for log in logs:
         begins.append(text.tell())
         sizes.append(len(log))
         marked = marked or log.startswith(BOM_UTF8)
+        odd.update(byte for byte in ODD if byte in log)
         text.write(log)
         if log and not log.endswith(b"\n"):
             text.write(b"\n")
-    return Joined(text.getvalue(), begins, sizes, marked)
+    return Joined(text.getvalue(), begins, sizes, marked, frozenset(odd))
 
 
 def alone(log: bytes) -> Joined:
     """One log, not copied where it ends with a line end."""
     ended = log if log.endswith(b"\n") or not log else log + b"\n"
-    return Joined(ended, [0], [len(log)], log.startswith(BOM_UTF8))
+    odd = frozenset(byte for byte in ODD if byte in log)
+    return Joined(ended, [0], [len(log)], log.startswith(BOM_UTF8), odd)
 
 
 def compression(head: bytes) -> str | None:

@@ -20,9 +20,9 @@ NEW_YEAR = dt.timedelta(days=180)
 YEARS = (1970, 2199)
 """Dates that swing to and fro (logs put together) are New Years without end: beyond these a stamp says nothing."""
 
-DAYS_BEFORE_PARTIAL_YEAR = (
-    PARTIAL_YEAR * 365 + (PARTIAL_YEAR - 1) // 4 - (PARTIAL_YEAR - 1) // 100 + (PARTIAL_YEAR - 1) // 400
-)
+EARLY = pl.Series([dt.date(year, 1, 1) - dt.date(PARTIAL_YEAR, 1, 1) for year in range(YEARS[0], YEARS[1] + 1)])
+LATE = pl.Series([dt.date(year, 3, 1) - dt.date(PARTIAL_YEAR, 3, 1) for year in range(YEARS[0], YEARS[1] + 1)])
+"""How far each of YEARS lies from PARTIAL_YEAR, before March and from then on."""
 
 LEAP_YEARS_APART = 9
 """So many years up to now hold a 29 February, whatever the year."""
@@ -33,7 +33,8 @@ Key = tuple[str, str]
 @dataclass(frozen=True)
 class Timeline:
     """All stamps of a batch in order: log, seq, line, shape (number), record, stamp, and for batches with partial
-    stamps `day` (the stamp in PARTIAL_YEAR) and `turn` (New Years so far in the batch)."""
+    stamps `day` (the stamp in PARTIAL_YEAR), `full` (whether it was printed with a year) and `turn` (New Years so
+    far in the batch)."""
 
     stamps: pl.DataFrame
     shapes: tuple[Key, ...]
@@ -74,10 +75,10 @@ def timeline(rows: Mapping[Key, pl.DataFrame], known: set[Key]) -> Timeline:
     stamps = pl.concat([pl.DataFrame(schema=empty), *parts])
     if len(parts) > 1 or not stamps["seq"].is_sorted():
         stamps = stamps.sort("seq", maintain_order=True)
-    without_year = stamps.select(_has_no_year()).to_series()
-    partial = bool(without_year.any())
+    full = stamps.select(full=~_has_no_year()).to_series()
+    partial = not full.all()
     if partial:
-        stamps = stamps.with_columns(_days(stamps["stamp"], (~without_year).arg_true()))
+        stamps = stamps.with_columns(_days(stamps["stamp"], full.arg_true()), full)
         back = (pl.col("day").diff() < -NEW_YEAR) & (pl.col("log") == pl.col("log").shift(1))
         stamps = stamps.with_columns(turn=back.fill_null(False).cast(pl.Int32).cum_sum())
     return Timeline(stamps, shapes, partial)
@@ -123,14 +124,13 @@ def _has_no_year() -> pl.Expr:
     return pl.col("stamp").is_between(dt.date(PARTIAL_YEAR, 1, 1), dt.date(PARTIAL_YEAR + 1, 1, 1), "left")
 
 
-def _in_year(day: pl.Expr, year: pl.Expr) -> pl.Expr:
-    """Days of PARTIAL_YEAR moved to another year, with one day less after February in a year without 29 February (a
-    stamp of that day then falls on 1 March). A year outside YEARS is no year: null."""
-    year = year.cast(pl.Int64)
-    before = year * 365 + (year - 1) // 4 - (year - 1) // 100 + (year - 1) // 400
-    lost = ~_is_leap(year) & (day >= dt.date(PARTIAL_YEAR, 3, 1))
-    days = before - DAYS_BEFORE_PARTIAL_YEAR - lost.cast(pl.Int64)
-    return pl.when(year.is_between(*YEARS)).then(day + pl.duration(days=days))
+def _in_years(stamps: pl.Series, years: pl.Series) -> pl.Series:
+    """Stamps of PARTIAL_YEAR moved to these years. A year outside YEARS is no year: null. In a year without 29 February
+    a stamp of that day falls on 1 March."""
+    at = years.cast(pl.Int64) - YEARS[0]
+    at = at.set((at < 0) | (at >= len(EARLY)), None)
+    early = stamps < dt.datetime(PARTIAL_YEAR, 3, 1)  # noqa: DTZ001 (local time, as it was printed)
+    return stamps + EARLY.gather(at).zip_with(early, LATE.gather(at))
 
 
 def _is_leap(year: pl.Expr) -> pl.Expr:
@@ -156,7 +156,7 @@ def _put_back(rows: pl.DataFrame, stamps: pl.DataFrame) -> pl.DataFrame:
 
 def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     stamps = line.stamps.with_columns(turn=pl.col("turn") + _offset(line, running))
-    full = stamps.filter(~_has_no_year())
+    full = stamps.filter("full")
     first = full.group_by("log").agg(base=(pl.col("stamp").dt.year() - pl.col("turn")).first(), line=pl.first("line"))
     last = (
         stamps.group_by("log")
@@ -177,12 +177,9 @@ def _with_years(line: Timeline, anchors: pl.DataFrame, running: Running | None) 
     base = base.with_columns(base=pl.coalesce("base", "by_file"))
     stamps = stamps.join(base.select("log", "base"), on="log", how="left", maintain_order="left")
     years = stamps.select(pl.col("turn") + pl.col("base")).to_series()
-    one = years.null_count() == 0 and years.min() == years.max()
-    completed = _in_year(pl.col("stamp"), pl.lit(years[0]) if one else pl.lit(years))
-    if full.height:
-        completed = pl.when(_has_no_year()).then(completed).otherwise("stamp")
-    stamps = stamps.with_columns(stamp=completed)
-    without_year = line.stamps.filter(_has_no_year())["log"].unique()
+    completed = _in_years(stamps["stamp"], years)
+    stamps = stamps.with_columns(stamp=completed.zip_with(~stamps["full"], stamps["stamp"]))
+    without_year = stamps.filter(~pl.col("full"))["log"].unique()
     facts = base.filter(pl.col("log").is_in(without_year.implode())).select(
         "log",
         line=pl.coalesce("line", "first_line"),
@@ -214,7 +211,7 @@ def _offset(line: Timeline, running: Running | None) -> int:
 
 
 def _first_base(line: Timeline, offset: int) -> int | None:
-    full = line.stamps.filter(~_has_no_year()).head(1)
+    full = line.stamps.filter("full").head(1)
     return int(full["stamp"][0].year - full["turn"][0] - offset) if full.height else None
 
 

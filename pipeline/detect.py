@@ -82,7 +82,7 @@ def with_hint(lines: pl.DataFrame, hints: Sequence[str]) -> pl.DataFrame:
     """The lines that have at least one of the hints."""
     if not hints or not lines.height:
         return lines.clear()
-    return lines.filter(lines.select(hinted(hints, pl.col("text"))).to_series())
+    return lines.filter(hinted(hints, pl.col("text")))
 
 
 def sifted(lines: pl.DataFrame, hints: Sequence[str]) -> tuple[pl.DataFrame, set[str]]:

@@ -164,7 +164,7 @@ def _read_all(
             if len(running) >= jobs:
                 writer.prepare()
         if running:
-            writer.prepare()
+            writer.lay_out()
         collect(0)
     writer.drop_logs(_moved(known, fingerprints))
     return done

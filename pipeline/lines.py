@@ -81,7 +81,7 @@ def split(text: Sequence[Chunk] | Joined) -> Lines:
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
     joined = text if isinstance(text, Joined) else alone(chunks[0].data) if len(chunks) == 1 else join(_data(chunks))
-    cut = None if b"\0" in joined.text or joined.marked else _split(joined.text)
+    cut = None if b"\0" in joined.odd or joined.marked else _split(joined)
     if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
     else:
@@ -90,7 +90,7 @@ def split(text: Sequence[Chunk] | Joined) -> Lines:
         encodings = {chunk.log: encoding for chunk, (_, encoding, _) in zip(chunks, repaired, strict=True)}
         notes += [(chunk.log, *note) for chunk, (*_, odd) in zip(chunks, repaired, strict=True) for note in odd]
         joined = join(data for data, _, _ in repaired)
-        cut = _split(joined.text)
+        cut = _split(joined)
     assert cut is not None, "repaired text is valid UTF-8"
     pieces, redrawn = cut
     logs = [chunk.log for chunk in chunks] or range(len(joined.begins))
@@ -174,19 +174,20 @@ def _repaired(data: bytes) -> tuple[bytes, str]:
     return data, ""
 
 
-def _split(buffer: bytes) -> tuple[pl.DataFrame, bool] | None:
+def _split(joined: Joined) -> tuple[pl.DataFrame, bool] | None:
     """Texts in order, with `ends`: whether a line end follows (and not another redraw); and whether any redraw did.
     None where the bytes are no valid UTF-8."""
-    escapes, carriage = b"\x1b" in buffer, b"\r" in buffer
-    if carriage:
+    buffer, odd = joined.text, joined.odd
+    escapes = b"\x1b" in odd
+    if b"\r" in odd:
         buffer = buffer.replace(b"\r\n", b"\n")
     if escapes:
         buffer = _CURSOR_UP.sub(rb"\1\r", _CURSOR_HOME.sub(b"\r", buffer))
-    if b"\b" in buffer:
+    if b"\b" in odd:
         buffer = _ERASED.sub(b"\r", buffer)
-    if _REDRAW in buffer:
+    if _REDRAW in odd:
         buffer = buffer.replace(_REDRAW, b" ")
-    redrawn = b"\r" in buffer
+    redrawn = bool(odd) and b"\r" in buffer
     if redrawn:
         buffer = buffer.replace(b"\r", _REDRAW + b"\n")
     frame = pl.DataFrame(schema={"text": pl.String})

@@ -233,6 +233,14 @@ class Writer:
             self._prepared = True
             threading.Thread(target=load).start()
 
+    def lay_out(self) -> None:
+        """Write the empty part of each table that has none: work for a caller whose threads have some left."""
+        for table in TABLES.values():
+            if EMPTY not in self._current.get(table.name, {}):
+                file = self._stage(table, table.empty().lazy())
+                with self._lock:
+                    self._staged.setdefault(table.name, {})[EMPTY] = file
+
     def new_part(self) -> str:
         """A part (or group) name that this store has never used."""
         return f"{self._base:06}p{next(self._counter):05}"
@@ -341,7 +349,10 @@ class Writer:
         """Rewrite a table whose columns have changed since, so that all its parts have one schema."""
         for table in TABLES.values():
             parts = plan[table.name]
-            if EMPTY in parts and pl.scan_parquet(parts[EMPTY], glob=False).collect_schema() == table.schema:
+            if EMPTY in parts and (
+                parts[EMPTY].is_relative_to(self._staging)
+                or pl.scan_parquet(parts[EMPTY], glob=False).collect_schema() == table.schema
+            ):
                 continue
             for part, file in parts.items():
                 if not file.is_relative_to(self._staging):

@@ -49,16 +49,17 @@ def starts(rest: pl.DataFrame, banners: pl.DataFrame, formats: Formats) -> Start
     """What may begin. rest: the lines that no record claimed; banners: those that a `known` record claimed."""
     near, hints = sifted(pl.concat([rest.select("seq", "text"), banners.select("seq", "text")]), formats.stretch_hints)
     there = {key: [hint for hint in shape.hints if hint in hints] for key, shape in formats.regions.items()}
-    found = {key: _begins(formats.regions[key], near, mine) for key, mine in there.items() if mine}
+    texts = near.select(pl.col("text").unique())  # logs of one program print the same lines
+    found = {key: _begins(formats.regions[key], near, texts, mine) for key, mine in there.items() if mine}
     return Starts({key: seq for key, seq in found.items() if len(seq)}, frozenset(hints))
 
 
-def _begins(shape: Region, near: pl.DataFrame, hints: Sequence[str]) -> pl.Series:
-    """Positions of the lines that begin the region, among lines with a hint of any. hints: its own that stand there."""
-    mine = with_hint(near, hints)
-    texts = mine["text"].unique()  # logs of one program print the same lines
-    begins = texts.filter(texts.str.contains(shape.start))
-    return mine["seq"].filter(mine["text"].is_in(begins.implode())) if len(begins) else mine["seq"].clear()
+def _begins(shape: Region, near: pl.DataFrame, texts: pl.DataFrame, hints: Sequence[str]) -> pl.Series:
+    """Positions of the lines that begin the region, among lines with a hint of any. texts: what stands in these lines;
+    hints: the region's own that stand there."""
+    mine = with_hint(texts, hints)
+    begins = mine.filter(pl.col("text").str.contains(shape.start))["text"]
+    return near["seq"].filter(near["text"].is_in(begins.implode())) if len(begins) else near["seq"].clear()
 
 
 def find(
