@@ -13,6 +13,7 @@ Patterns must be understood by Rust's regex engine (linear time: no look-around,
 words between the fields, the order of names) a pattern that cannot backtrack, and reads all lines of that layout by it.
 """
 
+import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,7 +80,20 @@ def _duration(text: pl.Series) -> pl.Series:
     return _clock(text)
 
 
+CLOCK_FORMAT = "%H:%M:%S"
+
+
 def _clock(text: pl.Series) -> pl.Series:
+    """`[H:]MM:SS`, as the time of a day where it may be one: that takes half the time of `_clock_by_position`."""
+    length = text.str.len_bytes()
+    if not length.is_between(len("h:mm:ss"), len("hh:mm:ss")).all():
+        return _clock_by_position(text)
+    moments = _moments(text.str.pad_start(len("hh:mm:ss"), "0"), CLOCK_FORMAT).to_physical()
+    seconds = (moments - MIDNIGHT_US).cast(pl.Float64) / 1e6
+    return _filled(seconds, text, _clock_by_position)  # bars go on behind 23:59:59
+
+
+def _clock_by_position(text: pl.Series) -> pl.Series:
     """`[H:]MM:SS` by position, which is ten times as fast as by pattern."""
     length = text.str.len_bytes()
     shortest, longest = (length.min() or 0), (length.max() or 0)
@@ -94,6 +108,19 @@ def _clock(text: pl.Series) -> pl.Series:
     return (hours * 3600 + minutes * 60 + seconds).cast(pl.Float64)
 
 
+def _moments(text: pl.Series, form: str) -> pl.Series:
+    return text.str.to_datetime(form, strict=False, time_unit="us", cache=False)
+
+
+def _filled(read: pl.Series, text: pl.Series, again: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """`read`, and what is missing in it read again."""
+    odd = read.is_null() & text.is_not_null()
+    return read.scatter(odd.arg_true(), again(text.filter(odd))) if odd.any() else read
+
+
+MIDNIGHT_US = int(_moments(pl.Series(["00:00:00"]), CLOCK_FORMAT).to_physical()[0])
+"""The day that polars gives to a time without one."""
+
 PARTIAL_YEAR = 1904
 """The year of a stamp that was printed without one (a leap year: 29 February is a date). `clock` completes it."""
 
@@ -102,14 +129,29 @@ STAMP_FORMAT = "%Y/%m/%d %H:%M:%S"
 
 def _stamp(text: pl.Series) -> pl.Series:
     """Local time stamps of the producers (FORMATS.md §0.2); without a year they are given PARTIAL_YEAR."""
-    short = text.str.len_bytes() == 14
+    short = text.str.len_bytes() == len(SHORT_STAMP)
     if short.all():
-        return (f"{PARTIAL_YEAR}/" + text).str.to_datetime(STAMP_FORMAT, strict=False, time_unit="us", cache=False)
+        return _without_year(text)
     head = text.str.replace_many(["-", "T", ","], ["/", " ", "."])
     full = head.zip_with(~short.fill_null(False), f"{PARTIAL_YEAR}/" + head)
-    whole = full.str.slice(0, 19).str.to_datetime(STAMP_FORMAT, strict=False, time_unit="us", cache=False)
+    whole = _moments(full.str.slice(0, 19), STAMP_FORMAT)
     fraction = full.str.extract(r"^.{19}\.([0-9]{3,6})").str.pad_end(6, "0").cast(pl.Int64, strict=False).fill_null(0)
     return (whole.cast(pl.Int64) + fraction).cast(pl.Datetime("us"))
+
+
+SHORT_STAMP, SHORT_FORMAT = "mm/dd hh:mm:ss", STAMP_FORMAT.removeprefix("%Y/")
+
+
+def _without_year(text: pl.Series) -> pl.Series:
+    """SHORT_STAMPs. Put behind a year they take twice as long to read; so they are moved from the year that polars
+    gives them, which has no 29 February: that day is read again."""
+    stamps = _moments(text, SHORT_FORMAT)
+    moved = (stamps + EARLY).zip_with(stamps < MARCH, stamps + LATE)
+    return _filled(moved, text, lambda odd: _moments(f"{PARTIAL_YEAR}/" + odd, STAMP_FORMAT))
+
+
+JANUARY, MARCH = _moments(pl.Series(["01/01 00:00:00", "03/01 00:00:00"]), SHORT_FORMAT)
+EARLY, LATE = dt.datetime(PARTIAL_YEAR, 1, 1) - JANUARY, dt.datetime(PARTIAL_YEAR, 3, 1) - MARCH  # noqa: DTZ001
 
 
 TEXT = Field(pl.String(), lambda text: text, None)

@@ -1,9 +1,15 @@
 """Stamps without a year become dates: from a header, else from the file's time, also over New Year and 29 February."""
 
+import calendar
 import datetime as dt
 
+import polars as pl
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from reading import Read, assert_same_in_pieces, read, read_cut
+from trainqc.parsers.contract import DURATION, PARTIAL_YEAR, STAMP
+from trainqc.pipeline import clock
 
 STAMPED = "{stamp} - mmengine - INFO - Iter(train) [{n:>4}/9000]  lr: 1.0000e-04  eta: 1:00:00  time: 1.0  loss: 0.5\n"
 
@@ -144,3 +150,42 @@ def test_every_day_of_every_year() -> None:
         days = [dt.datetime(year, 1, 1) + dt.timedelta(days=n) for n in range(0, 365, 7)]
         text = log(f"{days[0]:%Y/%m/%d %H:%M:%S}", *(f"{day:%m/%d %H:%M:%S}" for day in days))
         assert dates(read(text))[1:] == [str(day) for day in days]
+
+
+days = st.datetimes(dt.datetime(PARTIAL_YEAR, 1, 1), dt.datetime(PARTIAL_YEAR, 12, 31))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(days, st.integers(1900, 2300))))
+def test_a_day_moves_to_a_year(pairs: list[tuple[dt.datetime, int]]) -> None:
+    """The same day in another year; 29 February falls on 1 March where there is none; far years say nothing."""
+    stamps = pl.Series([stamp for stamp, _ in pairs], dtype=pl.Datetime("us"))
+    found = clock._in_years(stamps, pl.Series([year for _, year in pairs], dtype=pl.Int32)).to_list()
+    for (stamp, year), moved in zip(pairs, found, strict=True):
+        if not clock.YEARS[0] <= year <= clock.YEARS[1]:
+            assert moved is None
+        elif (stamp.month, stamp.day) == (2, 29) and not calendar.isleap(year):
+            assert moved == stamp.replace(year=year, month=3, day=1)
+        else:
+            assert moved == stamp.replace(year=year)
+
+
+@settings(deadline=None)
+@given(st.lists(days))
+@example([dt.datetime(PARTIAL_YEAR, 2, 28), dt.datetime(PARTIAL_YEAR, 2, 29), dt.datetime(PARTIAL_YEAR, 3, 1)])
+def test_a_stamp_without_a_year_is_read(moments: list[dt.datetime]) -> None:
+    """Every second of a leap year; what is no day of one is no stamp."""
+    told = [moment.replace(microsecond=0) for moment in moments]
+    printed = pl.Series([moment.strftime("%m/%d %H:%M:%S") for moment in told] + ["02/30 00:00:00"], dtype=pl.String)
+    assert STAMP.read(printed).to_list() == [*told, None]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 10**6)))
+@example([86399, 86400])
+def test_a_clock_is_read(seconds: list[int]) -> None:
+    """tqdm's `MM:SS` and `H:MM:SS`, also behind a day's end."""
+    parts = [(s // 3600, s // 60 % 60, s % 60) for s in seconds]
+    hours = pl.Series([f"{h}:{m:02}:{s:02}" for h, m, s in parts], dtype=pl.String)
+    short = pl.Series([f"{h}:{m:02}:{s:02}" if h else f"{m:02}:{s:02}" for h, m, s in parts], dtype=pl.String)
+    assert DURATION.read(hours).to_list() == DURATION.read(short).to_list() == seconds

@@ -316,6 +316,28 @@ def test_a_late_piece_is_counted(logs: Path, out: Path, monkeypatch: pytest.Monk
     assert (row["lines"], row["records"]) == (60, 60)
 
 
+def test_reading_is_one_batch_ahead(samples: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the logs that lie in memory unread there are no more than a batch for each thread, and one."""
+    monkeypatch.setattr(batches, "BATCH_LOGS", 1)
+    load, work, held, most = room.load, room._work, set[str](), [0]
+
+    def loads(batch: batches.Batch) -> list[batches.Log]:
+        aside = load(batch)
+        held.add(batch.part)
+        most.append(len(held))
+        return aside
+
+    def works(batch: batches.Batch, *rest: object) -> Ingested:
+        done = work(batch, *rest)  # type: ignore[arg-type]
+        held.discard(batch.part)
+        return done
+
+    monkeypatch.setattr(room, "load", loads)
+    monkeypatch.setattr(room, "_work", works)
+    read(samples, out=out, jobs=2)
+    assert 2 <= max(most) <= 3
+
+
 def test_threads_change_nothing(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker or four: the same tables."""
     monkeypatch.setattr(batches, "BATCH_LOGS", 2)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trainqc.pipeline import chunks as reading
 from trainqc.pipeline import lines as room
-from trainqc.pipeline.chunks import Chunk, open_text, read_chunks
+from trainqc.pipeline.chunks import ODD, Chunk, join, open_text, read_chunks
 from trainqc.pipeline.lines import LINES, Lines, split
 
 
@@ -299,6 +299,28 @@ def test_logs_of_a_batch_do_not_touch(logs: list[bytes]) -> None:
         text = mine.select(columns).rows()
         assert text == alone.select(columns).rows()
     assert batch.physical["lines"].to_list() == [lines(log).physical["lines"].sum() for log in logs]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(noise, min_size=1, max_size=5))
+def test_joined_logs_are_the_logs(logs: list[bytes]) -> None:
+    """Logs that are joined while they are read give what they give as chunks, and come apart again."""
+    joined = join(logs)
+    chunks = [Chunk(n, log, first=True, last=True) for n, log in enumerate(logs)]
+    assert joined.chunks() == chunks
+    assert joined.odd == {byte for byte in ODD if byte in b"".join(logs)}
+    together, apart = split(joined), split(chunks)
+    for mine, theirs in ((together.frame, apart.frame), (together.physical, apart.physical)):
+        assert mine.equals(theirs)
+    assert together.issues.equals(apart.issues)
+
+
+def test_joined_logs_of_any_encoding() -> None:
+    """A log that is no plain UTF-8 is read as it lies on disk: the line end behind it is none of its own."""
+    encodings = ("utf-8", "utf-8-sig", "utf-16", "utf-16-be")
+    logs = [text.encode(name) for text in ("step 1\nstep 2", "step é") for name in encodings]
+    found = split(join(logs)).frame.group_by("log", maintain_order=True).agg("text")["text"].to_list()
+    assert found == [["step 1", "step 2"]] * 4 + [["step é"]] * 4
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from trainqc.pipeline import store as room
-from trainqc.pipeline.store import MARKER, Store, StoreBusy, StoreError
+from trainqc.pipeline.store import EMPTY, MARKER, Store, StoreBusy, StoreError
 from trainqc.pipeline.tables import FACTS, LOGS, METRICS, PROGRESS, RUNS, TABLES, Table
 
 
@@ -329,6 +329,20 @@ def test_threads_write_parts(store: Store) -> None:
         list(pool.map(write, range(8)))
         writer.commit()
     assert sorted(values(store)) == sorted(f"{n}.{k}" for n in range(8) for k in range(3))
+
+
+def test_empty_parts_are_laid_out_once(store: Store) -> None:
+    """What a writer lays out beside its caller's work is what a commit writes; later writers have nothing to do."""
+    with store.writer("test") as writer:
+        writer.lay_out()
+        writer.write("p", rows("a"))
+        writer.commit()
+        laid_out = {file.parent.name for file in store.link.glob(f"*/{EMPTY}.*")}
+    assert laid_out == set(TABLES)
+    with store.writer("test") as writer:
+        writer.lay_out()
+        assert not list(store.home.glob("staging/*/*"))
+    assert sorted(values(store)) == ["a"]
 
 
 def test_units_and_meanings_are_in_the_files(store: Store) -> None:
