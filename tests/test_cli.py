@@ -490,3 +490,22 @@ def test_a_progress_bar_waits_for_a_second(monkeypatch: pytest.MonkeyPatch, capf
     with bar.Bar(wanted=True) as shown:
         shown.stage("Reading")
     assert shown.drawn is None
+
+
+def test_a_process_of_our_own_settles_its_memory_first() -> None:
+    """polars' allocator reads its settings when it is loaded: the program sets them before, a library never does."""
+    code = (
+        "import os, sys\n"
+        "from trainqc.pipeline import cli\n"
+        "seen = []\n"
+        "cli.main = lambda: seen.append(('polars' in sys.modules, '_RJEM_MALLOC_CONF' in os.environ)) or 0\n"
+        "os._exit = lambda code: None\n"
+        "cli.program()\n"
+        "print(seen)\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "_RJEM_MALLOC_CONF"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean)
+    assert done.stdout == "[(False, True)]\n"
+    library = "import os, trainqc; trainqc.scan; print('_RJEM_MALLOC_CONF' in os.environ)"
+    done = subprocess.run([sys.executable, "-c", library], capture_output=True, text=True, check=True, env=clean)
+    assert done.stdout == "False\n"

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from cyclopts import CycloptsError
 
-from ..machine import share_memory
+from ..machine import settle_memory
 from ..say import close_stdout, complain
 from . import explain, logs, plan
 from .options import DEFECT, DONE, INTERRUPTED, USAGE, UsageError, app, moment
@@ -24,7 +24,7 @@ __all__ = ["app", "explain", "explained", "logs", "main", "moment", "plan", "pro
 def program() -> NoReturn:
     """`main` as a process, which ends as soon as all is written: taking polars and pyarrow apart takes the interpreter
     80 ms, a fifth of a short command."""
-    share_memory()
+    settle_memory()
     code = main()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
