@@ -10,7 +10,7 @@ see one line where a bar was redrawn 600,000 times.)
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -80,7 +80,10 @@ def split(text: Sequence[Chunk] | Joined) -> Lines:
     notes: list[tuple[int, str, str]] = [
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
-    joined = text if isinstance(text, Joined) else alone(chunks[0].data) if len(chunks) == 1 else join(_data(chunks))
+    if isinstance(text, Joined):
+        joined = text
+    else:
+        joined = alone(chunks[0].data) if len(chunks) == 1 else join(chunk.data for chunk in chunks)
     cut = None if b"\0" in joined.odd or joined.marked else _split(joined)
     if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
@@ -120,10 +123,6 @@ def split(text: Sequence[Chunk] | Joined) -> Lines:
         {log: encoding.name for log, encoding in encodings.items()},
         {log: encoding.confidence for log, encoding in encodings.items()},
     )
-
-
-def _data(chunks: Sequence[Chunk]) -> Iterator[bytes]:
-    return (chunk.data for chunk in chunks)
 
 
 def _counts(joined: Joined, lines: pl.Series, redrawn: bool) -> pl.Series:
