@@ -79,18 +79,25 @@ def join(logs: Iterable[bytes]) -> Joined:
         begins.append(text.tell())
         sizes.append(len(log))
         marked = marked or log.startswith(BOM_UTF8)
-        odd.update(byte for byte in ODD if byte in log)
+        odd |= _odd(log)
         text.write(log)
-        if log and not log.endswith(b"\n"):
+        if _is_open(log):
             text.write(b"\n")
     return Joined(text.getvalue(), begins, sizes, marked, frozenset(odd))
 
 
 def alone(log: bytes) -> Joined:
     """One log, not copied where it ends with a line end."""
-    ended = log if log.endswith(b"\n") or not log else log + b"\n"
-    odd = frozenset(byte for byte in ODD if byte in log)
-    return Joined(ended, [0], [len(log)], log.startswith(BOM_UTF8), odd)
+    return Joined(log + b"\n" if _is_open(log) else log, [0], [len(log)], log.startswith(BOM_UTF8), _odd(log))
+
+
+def _is_open(log: bytes) -> bool:
+    """Whether the log's last line has no end."""
+    return bool(log) and not log.endswith(b"\n")
+
+
+def _odd(log: bytes) -> frozenset[bytes]:
+    return frozenset(byte for byte in ODD if byte in log)
 
 
 def compression(head: bytes) -> str | None:

@@ -71,24 +71,25 @@ ISSUE_SCHEMA = pl.Schema(
 
 
 def split(text: Sequence[Chunk] | Joined) -> Lines:
-    """One frame of lines (schema LINES) for the chunks of a batch, each of another log, in their order.
+    """One frame of lines (schema LINES) for the chunks of a batch, each of another log, in their order; or for its
+    joined logs.
 
     Invalid bytes are replaced in the log that has them (`bad_bytes`), NUL bytes are dropped (`nul_bytes`); nothing of
     the text is lost otherwise. Blank lines and redraws have no row: they count in `physical` alone.
     """
-    chunks = [] if isinstance(text, Joined) else list(text)
+    if isinstance(text, Joined):
+        chunks, joined = [], text
+    else:
+        chunks = list(text)
+        joined = alone(chunks[0].data) if len(chunks) == 1 else join(chunk.data for chunk in chunks)
     notes: list[tuple[int, str, str]] = [
         (c.log, i.partition(":")[0], i.partition(": ")[2]) for c in chunks for i in c.issues
     ]
-    if isinstance(text, Joined):
-        joined = text
-    else:
-        joined = alone(chunks[0].data) if len(chunks) == 1 else join(chunk.data for chunk in chunks)
     cut = None if b"\0" in joined.odd or joined.marked else _split(joined)
     if cut is not None:  # nothing to repair, as in most batches: asked once, not log by log
         encodings = {chunk.log: chunk.encoding or UTF8 for chunk in chunks}
     else:
-        chunks = text.chunks() if isinstance(text, Joined) else chunks
+        chunks = chunks or joined.chunks()
         repaired = [_sound(chunk) for chunk in chunks]
         encodings = {chunk.log: encoding for chunk, (_, encoding, _) in zip(chunks, repaired, strict=True)}
         notes += [(chunk.log, *note) for chunk, (*_, odd) in zip(chunks, repaired, strict=True) for note in odd]

@@ -234,9 +234,9 @@ class Writer:
             threading.Thread(target=load).start()
 
     def lay_out(self) -> None:
-        """Write the empty part of each table that has none: work for a caller whose threads have some left."""
+        """Write the empty part of each table that has no parts yet: work for a caller whose threads have some left."""
         for table in TABLES.values():
-            if EMPTY not in self._current.get(table.name, {}):
+            if not self._current.get(table.name):
                 file = self._stage(table, table.empty().lazy())
                 with self._lock:
                     self._staged.setdefault(table.name, {})[EMPTY] = file

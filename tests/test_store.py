@@ -404,6 +404,23 @@ def test_old_generations_with_fewer_columns(store: Store, monkeypatch: pytest.Mo
     assert plain["value"].to_list() == [1.0, 1.0]
 
 
+def test_an_old_table_without_its_empty_part(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Laying out is for new tables: one that has parts, but lost the file that tells their columns, is rewritten."""
+    with monkeypatch.context() as before:
+        older(before, version=METRICS.version - 1, columns=1)
+        with store.writer("test") as writer:
+            writer.write("p", {"metrics": pl.DataFrame({"log_id": ["a"], "value": [0.5]})})
+            writer.commit()
+    for file in store.link.glob(f"metrics/{EMPTY}.*"):
+        file.unlink()
+    with store.writer("test") as writer:
+        writer.lay_out()
+        writer.write("q", rows("b"))
+        writer.commit()
+    for file in store.link.glob("metrics/*.parquet"):
+        assert pl.read_parquet_schema(file) == METRICS.schema
+
+
 def test_tables_of_a_newer_version_are_not_touched(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older trainqc refuses to write where a newer one did, before it changes anything."""
     with monkeypatch.context() as future:
